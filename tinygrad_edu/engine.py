@@ -1,0 +1,302 @@
+"""The one backward loop: reverse-mode differentiation of a recorded graph. No rule of any operation stands here.
+
+What concerns every operation happens here once: the order, the check of each contribution's shape and dtype, the
+accumulation over paths, who owns an array, and the release of what the graph held.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.errors import GraphError, MutationError, ReleasedError, RuleError
+from tinygrad_edu.graph import (
+    RELEASED,
+    Constant,
+    Leaf,
+    Node,
+    Variable,
+    enable_grad,
+    last_change,
+    topological_order,
+    vertices,
+)
+
+ndarray = np.ndarray
+
+
+def backward(
+    root: Variable, gradient: Any = None, *, retain_graph: bool = False, create_graph: bool = False
+) -> None:
+    """Add the derivative of ``root`` to the ``.grad`` of every leaf that it depends on.
+
+    Nothing is written unless the whole pass succeeds: an error leaves every ``.grad`` as it was.
+    """
+    arrived = cotangents(root, gradient, retain_graph=retain_graph, create_graph=create_graph)
+    gradients = [(leaf, _owned(arrived, leaf, type(root))) for leaf in list(arrived)]
+    for leaf, new in gradients:
+        leaf.grad = new if leaf.grad is None else leaf.grad + new if create_graph else _sum(leaf.grad, new)
+
+
+def cotangents(
+    root: Variable,
+    gradient: Any = None,
+    *,
+    wanted: Iterable[Any] | None = None,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+) -> dict[Any, Any]:
+    """The derivative of ``root`` with respect to vertices of its graph: ``wanted``, or all leaves.
+
+    Returns arrays (or, with ``create_graph``, recording tensors) by vertex; a wanted vertex that ``root`` does not depend
+    on is absent. Nothing that the user owns is touched.
+    """
+    start = root._node
+    if start is None or not start.requires_grad:
+        raise GraphError(
+            "backward() from a tensor that depends on nothing that requires grad: make the inputs with "
+            "Tensor(..., requires_grad=True), and compute outside no_grad() and without detach()"
+        )
+    seed = _seed(root, gradient, create_graph)
+    order = topological_order(start)
+    _check_usable(order)
+    kept = None
+    if wanted is not None:
+        kept = set(wanted)
+        useful = _leading_to(order, kept)
+        order = [vertex for vertex in order if vertex in useful]
+    if not create_graph:
+        return _pull_back(order, {start: seed}, kept, None, release=not retain_graph)
+    with enable_grad():
+        found = _pull_back(order, {start: seed}, kept, type(root), release=False)
+    return {vertex: _as_variable(root, g) for vertex, g in found.items()}
+
+
+def _pull_back(
+    order: list[Any],
+    pending: dict[Any, Any],
+    wanted: set[Any] | None,
+    recording: type[Variable] | None,
+    *,
+    release: bool,
+) -> dict[Any, Any]:
+    """Visit the vertices newest first; when one is reached, every path into it has been added up. ``wanted`` are the vertices
+    whose cotangents to return (None: the leaves), ``recording`` the class of tensor to compute with when the derivative is to
+    be differentiated again (None: arrays)."""
+    found: dict[Any, Any] = {}
+    ours: set[Any] = set()  # vertices whose running sum we allocated, so that adding in place disturbs nobody
+    members = None if wanted is None else set(order)
+    for node in order:
+        g = pending.pop(node, None)
+        active = node.active
+        if not active if wanted is None else node in wanted:
+            found[node] = g
+        if g is None or not active:
+            continue
+        inputs = node.inputs
+        source = node if recording is None else _recorded_view(node, recording)
+        for position, pull in active:
+            vertex = inputs[position]
+            if members is not None and vertex not in members:
+                continue  # it leads to nothing that is wanted
+            part = pull(g, source)
+            if part.__class__ is not ndarray:
+                part = _accept(node, position, part, recording)
+            if part.shape != vertex.shape:
+                raise _bad_rule(node, position, part)
+            if part.dtype is not vertex.dtype and part.dtype != vertex.dtype:
+                part = part.astype(vertex.dtype)
+            before = pending.get(vertex)
+            if before is None:
+                pending[vertex] = part
+            elif vertex in ours:
+                before += part
+            else:
+                pending[vertex] = before = before + part
+                if before.__class__ is ndarray:
+                    ours.add(vertex)
+        if release:
+            node.release()
+        part = before = None  # so that an array's only reference is its entry in `pending`
+    return found
+
+
+def _seed(root: Variable, gradient: Any, create_graph: bool) -> Any:
+    """The cotangent of the root: the caller's, checked and copied, or 1 for a scalar."""
+    data = root._data
+    if gradient is None:
+        if data.size != 1:
+            raise GraphError(
+                f"backward() from a tensor of shape {data.shape} needs the gradient of the final scalar with respect to it: "
+                "reduce it first, as in y.sum().backward() or y.mean().backward(), or pass backward(gradient)"
+            )
+        seed: Any = np.ones(data.shape, data.dtype)
+    elif isinstance(gradient, Variable):
+        if create_graph and gradient._data.shape == data.shape and gradient._data.dtype == data.dtype:
+            return gradient
+        seed = gradient._data
+    else:
+        seed = np.asarray(gradient)
+    if seed.shape != data.shape or seed.dtype.kind not in "biufc":
+        raise GraphError(
+            f"backward(gradient): the gradient has shape {seed.shape} and dtype {seed.dtype}, the tensor {data.shape} and "
+            f"{data.dtype}; pass one number for each of its elements"
+        )
+    seed = np.array(seed, data.dtype)
+    return seed if not create_graph else _as_variable(root, seed)
+
+
+def _as_variable(like: Variable, value: Any) -> Variable:
+    if isinstance(value, Variable):
+        return value
+    tensor = object.__new__(type(like))
+    tensor._data, tensor._node = np.asarray(value), None
+    return tensor
+
+
+def _recorded_view(node: Node, cls: type[Variable]) -> Any:
+    """The node as its rules see it when the derivative is recorded too: tensors in the place of the saved arrays, so that
+    what a rule computes from them is differentiable in its turn."""
+    if not node.saved:
+        return node
+
+    def tensor(array: Any, vertex: Any) -> Any:
+        if array is None or not getattr(vertex, "requires_grad", False):
+            return array
+        if vertex.shape != array.shape:
+            vertex = vertex.inputs[0]  # a broadcast operand: what was saved stands before its Repeat
+        value = object.__new__(cls)
+        value._data, value._node = array, vertex
+        return value
+
+    op, count = node.op, len(node.inputs)
+    y, *operands = node.saved[: count + 1]
+    operands = list(map(tensor, operands, node.inputs))
+    # A residual is only a number to the recorder: compute it again, from operands whose history is known.
+    residuals = [again(*operands) for again in op.residuals.values()] if len(node.saved) > count + 1 else []
+    return SimpleNamespace(saved=(tensor(y, node), *operands, *residuals), params=node.params, inputs=node.inputs)
+
+
+def _leading_to(order: list[Any], wanted: set[Any]) -> set[Any]:
+    """The vertices on a path to one that is wanted."""
+    useful = set(wanted)
+    for node in reversed(order):
+        if any(node.inputs[position] in useful for position, _ in node.active):
+            useful.add(node)
+    return useful
+
+
+def _accept(node: Node, position: int, part: Any, recording: type[Variable] | None) -> Any:
+    """A contribution that is no array: NumPy gives scalars for 0-d arrays, and tensors are right when we are recording."""
+    if isinstance(part, np.generic) or (recording and isinstance(part, Variable)):
+        return part if recording is None or isinstance(part, Variable) else np.asarray(part)
+    if isinstance(part, int | float | complex):
+        return np.asarray(part)
+    raise _bad_rule(node, position, part)
+
+
+def _bad_rule(node: Node, position: int, part: Any) -> RuleError:
+    vertex = node.inputs[position]
+    op = node.op
+    operand = op.operands[0 if op.variadic else position]
+    got = f"a {type(part).__name__} of shape {part.shape}" if hasattr(part, "shape") else repr(part)
+    return RuleError(
+        f"{op.name}: the rule of operand {operand!r} returned {got}; the gradient must have the operand's shape "
+        f"{vertex.shape}. A rule that broadcasts has to be summed back over the repeated axes, and a rule computes only with what "
+        "it is handed: a tensor from outside makes a tensor of the result"
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- ownership
+
+
+def _references(array: Any) -> int:
+    return sys.getrefcount(array)
+
+
+# References to an array that only one variable holds, seen from inside `_references`. Measured, because interpreters count
+# the references on their own stack differently.
+def _calibrate() -> int:
+    array = np.empty(1)
+    return _references(array)
+
+
+UNSHARED = _calibrate()
+
+
+def _owned(arrived: dict[Any, Any], leaf: Leaf, cls: type[Variable]) -> Variable:
+    """The gradient as a tensor that nobody else holds: never a view, never shared, always writable."""
+    value = arrived.pop(leaf)
+    tensor = object.__new__(cls)
+    tensor._node = None
+    if isinstance(value, Variable):
+        tensor._data, tensor._node = np.array(value._data), value._node
+        return tensor
+    array = value
+    value = None
+    if (
+        array.__class__ is not ndarray
+        or array.base is not None
+        or not array.flags.writeable
+        or _references(array) > UNSHARED
+    ):
+        array = np.array(array)
+    tensor._data = array
+    return tensor
+
+
+def _sum(old: Any, new: Variable) -> Variable:
+    """Gradients of separate passes add up to a new array: a gradient that the caller kept does not change behind him."""
+    total = object.__new__(type(new))
+    total._data, total._node = np.asarray(old._data + new._data), None
+    return total
+
+
+# ----------------------------------------------------------------------------------------------------- what may be used
+
+
+def _check_usable(order: list[Any]) -> None:
+    """Refuse a graph whose arrays were released or have changed, before anything is computed."""
+    newest_change, oldest = last_change[0], order[0].serial
+    for node in order:
+        if node.saved is RELEASED:
+            raise ReleasedError(
+                f"the graph was already used by a backward() that released its arrays (seen at {node.op.name}, shape "
+                f"{node.shape}): call the first one as backward(retain_graph=True), or compute the loss again"
+            )
+        if node.receipt is not None:
+            node.receipt.check(node)
+        if node.active:
+            oldest = node.serial
+    if newest_change > oldest:
+        changed = _changed_arrays(order)
+        for node in order:
+            _check_unchanged(node, changed)
+
+
+def _changed_arrays(order: list[Any]) -> dict[int, Constant]:
+    """The tensors of this graph that were changed in place, by the identity of their array."""
+    return {
+        id(vertex.data): vertex
+        for member in order
+        for vertex in (member, *vertices(member.inputs))
+        if isinstance(vertex, Constant) and vertex.changed
+    }
+
+
+def _check_unchanged(node: Node, changed: dict[int, Constant]) -> None:
+    """Refuse a node that saved one of these arrays, or a view of one, before it was changed."""
+    for array in node.saved:
+        if isinstance(array, ndarray):
+            vertex = changed.get(id(array)) or changed.get(id(array.base))
+            if vertex is not None and vertex.changed > node.serial:
+                who = f"{vertex.name!r}" if vertex.name else "a tensor"
+                raise MutationError(
+                    f"{who} of shape {vertex.shape} was changed in place after {node.op.name} (result shape {node.shape}) "
+                    "saved it for backward, so the gradient would be wrong: call backward() before changing it, or "
+                    "compute with a copy, as in tg.Tensor(x.data)"
+                )

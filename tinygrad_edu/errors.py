@@ -1,0 +1,66 @@
+"""Every error that the library raises on purpose.
+
+Each class also derives from the built-in exception that a NumPy user would expect, so that ``except ValueError`` written
+for NumPy code keeps working::
+
+    TinygradError
+    ├── ShapeError             ValueError      operands whose shapes do not fit, an axis that is out of range
+    ├── DTypeError             TypeError       integers that would need a gradient, operands that are not numbers
+    ├── LabelError             ValueError      class labels that do not fit the logits
+    ├── GraphError             RuntimeError    backward() from something that is not a differentiable scalar
+    │   ├── ReleasedError                      backward() through a graph whose arrays were already released
+    │   └── MutationError                      an array that backward needs has changed since forward
+    ├── RuleError              RuntimeError    a derivative rule gave a gradient of the wrong shape or kind
+    ├── PrimitiveError         TypeError       @primitive was given a forward, a rule or a case that does not fit
+    ├── GradientMismatchError  AssertionError  the analytic gradient disagrees with the numerical one
+    ├── NumericalError         ValueError      a numerical derivative was asked of something that has none
+    └── MissingError           RuntimeError    a program or package that this feature needs is not installed
+"""
+
+
+class TinygradError(Exception):
+    """Base of every error in this module."""
+
+
+class ShapeError(TinygradError, ValueError):
+    """Operands whose shapes do not fit together, or an axis or index that is out of range."""
+
+
+class DTypeError(TinygradError, TypeError):
+    """A dtype that cannot do what is asked, such as an integer tensor that should require grad."""
+
+
+class LabelError(TinygradError, ValueError):
+    """Class labels that do not fit the logits: wrong shape, range or kind."""
+
+
+class GraphError(TinygradError, RuntimeError):
+    """The recorded graph cannot be differentiated as asked."""
+
+
+class ReleasedError(GraphError):
+    """The graph's arrays were released by an earlier backward()."""
+
+
+class MutationError(GraphError):
+    """An array that a derivative needs was changed after it was recorded."""
+
+
+class RuleError(TinygradError, RuntimeError):
+    """A primitive's derivative rule returned something that cannot be its operand's gradient."""
+
+
+class PrimitiveError(TinygradError, TypeError):
+    """A primitive was declared with a signature, rule or test case that does not fit."""
+
+
+class GradientMismatchError(TinygradError, AssertionError):
+    """An analytic derivative disagrees with the numerical one."""
+
+
+class NumericalError(TinygradError, ValueError):
+    """A numerical derivative was asked of an input or a function that cannot have one."""
+
+
+class MissingError(TinygradError, RuntimeError):
+    """A program or package that the called feature needs is not installed; the message says how to get it."""

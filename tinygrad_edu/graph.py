@@ -1,0 +1,287 @@
+"""The recorded graph: what a node is, whether we are recording, and in which order to walk.
+
+Nothing here computes: no arithmetic and no derivative. A graph is made of three kinds of vertex.
+
+- A `Node` is one application of a primitive. It points at its inputs, never at its output, so a graph has no reference
+  cycle and is freed by reference counting alone.
+- A `Leaf` is where a gradient arrives: a tensor that the user made with ``requires_grad=True``.
+- A `Constant` is a tensor that the user made without it.
+
+Inputs that are plain Python numbers or arrays stand in ``Node.inputs`` as they are.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tinygrad_edu.primitive import Primitive
+
+    Array: TypeAlias = NDArray[Any]
+    Shape: TypeAlias = tuple[int, ...]
+    Pull: TypeAlias = Callable[[Any, Any], Any]
+
+# Every vertex takes the next number when it is made. A vertex is made after its inputs, so falling serials are a
+# topological order, and it is the order in which the user wrote the program.
+next_serial = itertools.count(1).__next__
+
+
+class Mode(NamedTuple):
+    """What holds for operations executed now, in this thread or task."""
+
+    recording: bool = True
+    scope: tuple[str, ...] = ()  # path of nn.Module names whose forward is running
+    on_record: Callable[[Node], None] | None = None  # told of each new node (the guard uses it)
+
+
+MODE: ContextVar[Mode] = ContextVar("tinygrad_edu_mode", default=Mode())
+
+
+_SUSPENDABLE = 0x20 | 0x80 | 0x200  # code flags of generators, coroutines and asynchronous generators
+
+
+def _code_flags(function: Any) -> int:
+    code = getattr(function, "__code__", None)
+    return 0 if code is None else code.co_flags
+
+
+class mode(ContextDecorator):  # noqa: N801 - used like a function, as contextlib's own
+    """Change the current `Mode` inside a ``with`` block or a decorated function, and restore it whatever happens."""
+
+    def __init__(self, **changes: Any) -> None:
+        self._changes = changes
+        self._tokens: list[Token[Mode]] = []
+
+    def _recreate_cm(self) -> mode:
+        # ContextDecorator calls this for each call of the decorated function: two threads, or a recursive call, must
+        # not share one stack of tokens.
+        return type(self)(**self._changes)
+
+    def __call__(self, function: Any) -> Any:
+        if _code_flags(function) & _SUSPENDABLE:
+            raise TypeError(
+                f"{function.__qualname__} is a generator or coroutine: a decorator could only cover its creation, not "
+                "the time it runs; put the with block inside its body"
+            )
+        return super().__call__(function)
+
+    def __enter__(self) -> mode:
+        self._tokens.append(MODE.set(MODE.get()._replace(**self._changes)))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        MODE.reset(self._tokens.pop())
+
+
+def no_grad() -> mode:
+    """Operations inside are not recorded: their results are constants.
+
+    Works as a context manager and as a decorator, nests, is restored when an exception passes, and is local to the
+    thread or asyncio task. The counterpart of ``torch.no_grad``.
+
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> with tg.no_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
+    return mode(recording=False)
+
+
+def enable_grad() -> mode:
+    """Operations inside are recorded again, within a `no_grad` block. The counterpart of ``torch.enable_grad``.
+
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> with tg.no_grad(), tg.enable_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    True
+    """
+    return mode(recording=True)
+
+
+def is_recording() -> bool:
+    """Whether operations executed now are recorded.
+
+    >>> import tinygrad_edu as tg
+    >>> with tg.no_grad():
+    ...     tg.is_recording()
+    False
+    """
+    return MODE.get().recording
+
+
+class _Released:
+    """The one value of `Node.saved` that says: these arrays are gone."""
+
+    def __repr__(self) -> str:
+        return "RELEASED"
+
+
+RELEASED: Any = _Released()
+
+
+class Node:
+    """One recorded application of a primitive.
+
+    ``active`` lists the operands that are differentiated, as ``(position, pull)`` pairs, and is shared by all nodes of
+    the same kind. ``saved`` holds ``(y, *operands)`` with None for every array that no active rule asks for. Fields are
+    filled by `primitive.record`: a constructor call would cost a third of the time it takes to record an operation.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "active",
+        "dtype",
+        "inputs",
+        "name",
+        "op",
+        "params",
+        "receipt",
+        "saved",
+        "scope",
+        "serial",
+        "shape",
+    )
+    op: Primitive
+    inputs: tuple[Any, ...]
+    active: tuple[tuple[int, Pull], ...]
+    saved: Any
+    params: dict[str, Any]
+    shape: Shape
+    dtype: np.dtype[Any]
+    serial: int
+    scope: tuple[str, ...]
+    name: str | None
+    receipt: Any  # what the guard noted when the node was recorded, else None
+
+    requires_grad = True
+
+    def release(self) -> None:
+        """Let go of the arrays; keep what a picture needs."""
+        self.saved = RELEASED
+        self.receipt = None
+        if len(self.active) != len(self.inputs):
+            self.inputs = tuple([outline(vertex) for vertex in self.inputs])
+
+    def __repr__(self) -> str:
+        return f"<Node {self.op.name} {self.shape} {self.dtype}>"
+
+
+class Constant:
+    """A tensor that the user made and that is not differentiated. It also stands for raw arrays in a released graph."""
+
+    __slots__ = ("_outline", "changed", "data", "dtype", "name", "serial", "shape")
+    op = None
+    active: tuple[tuple[int, Pull], ...] = ()
+    inputs: tuple[Any, ...] = ()
+    saved: Any = ()
+    receipt = None
+    requires_grad = False
+
+    def __init__(self, data: Array | None, shape: Shape, dtype: np.dtype[Any], name: str | None = None) -> None:
+        self.data = data
+        self.shape = shape
+        self.dtype = dtype
+        self.name = name
+        self.serial = next_serial()
+        self.changed = 0  # serial number of the last change in place
+        self._outline: Constant | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name or ''} {self.shape} {self.dtype}>"
+
+
+class Leaf(Constant):
+    """A tensor that the user made and whose gradient is wanted. The gradient is kept here, not on the Tensor."""
+
+    __slots__ = ("grad",)
+    requires_grad = True
+
+    def __init__(self, data: Array, shape: Shape, dtype: np.dtype[Any], name: str | None = None) -> None:
+        super().__init__(data, shape, dtype, name)
+        self.grad: Any = None
+
+
+def outline(vertex: Any) -> Any:
+    """The same vertex without its array: what a released graph keeps of a constant. One outline per constant, so that
+    a constant used twice is still one vertex."""
+    if isinstance(vertex, np.ndarray):
+        return Constant(None, vertex.shape, vertex.dtype)
+    if type(vertex) is Constant and vertex.data is not None:
+        if vertex._outline is None:
+            vertex._outline = Constant(None, vertex.shape, vertex.dtype, vertex.name)
+        vertex._outline.name = vertex.name
+        return vertex._outline
+    return vertex
+
+
+class Variable:
+    """What the graph knows of a tensor: its array and its vertex (None: an unnamed constant). `Tensor` adds the rest."""
+
+    __slots__ = ("__weakref__", "_data", "_node")
+    _data: Array
+    _node: Any
+
+
+# The serial of the latest change in place of any tensor. Nodes recorded after it need no further check.
+last_change = [0]
+
+
+def note_change(vertex: Constant) -> None:
+    """Remember that a leaf's or constant's array was changed in place, so that backward can refuse to use it."""
+    vertex.changed = last_change[0] = next_serial()
+
+
+def topological_order(root: Any) -> list[Any]:
+    """Every vertex that a gradient of ``root`` reaches, each before its inputs: newest first.
+
+    The list grows while it is walked, so nothing recurses however deep the graph is, and the final sort is linear on
+    the nearly sorted order in which a graph is met.
+    """
+    order = [root]
+    seen = {root}
+    for node in order:
+        inputs = node.inputs
+        for position, _ in node.active:
+            vertex = inputs[position]
+            if vertex not in seen:
+                seen.add(vertex)
+                order.append(vertex)
+    return newest_first(order)
+
+
+def every_vertex(root: Any) -> list[Any]:
+    """Every vertex that ``root`` was computed from, constants included: newest first. Plain numbers and arrays among the
+    inputs are no vertices."""
+    order = [root]
+    seen = {root}
+    for node in order:
+        for vertex in vertices(node.inputs):
+            if vertex not in seen:
+                seen.add(vertex)
+                order.append(vertex)
+    return newest_first(order)
+
+
+def vertices(inputs: tuple[Any, ...]) -> Iterator[Any]:
+    """The inputs that are nodes, leaves or constants, and not plain numbers or arrays."""
+    return (vertex for vertex in inputs if isinstance(vertex, Node | Constant))
+
+
+def newest_first(order: list[Any]) -> list[Any]:
+    root = order[0]
+    order.sort(key=attrgetter("serial"), reverse=True)
+    assert order[0] is root, "a vertex must be newer than its inputs"
+    return order

@@ -1,0 +1,69 @@
+"""`guard`: notice an array that was changed between forward and backward behind the library's back.
+
+A change through a Tensor is always noticed. A change through a raw array (``x.data[0] = 1``, or an ndarray operand) is
+noticed only here, because it costs a pass over every saved array.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu.errors import MutationError
+from tinygrad_edu.graph import mode
+
+if TYPE_CHECKING:
+    from tinygrad_edu.graph import Node
+
+PACKAGE = __name__.partition(".")[0]
+
+
+def guard() -> mode:
+    """Checksum every array that is saved for backward, and check it again before it is used.
+
+    Operations recorded inside the block are guarded, wherever backward() is called. The error names the operation that
+    saved the array and the file and line that called it.
+
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> with tg.guard():
+    ...     y = (x * x).sum()
+    >>> x.data[0] = 5.0
+    >>> y.backward()  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.MutationError: an array that multiply saved for backward has changed since ...
+    """
+    return mode(on_record=_sign)
+
+
+def _sign(node: Node) -> None:
+    node.receipt = Receipt(node)
+
+
+class Receipt:
+    """Checksums of what a node saved, and where the node was recorded."""
+
+    def __init__(self, node: Node) -> None:
+        self.sums = _checksums(node)
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
+            frame = frame.f_back
+        self.place = "an unknown place" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+    def check(self, node: Node) -> None:
+        if _checksums(node) != self.sums:
+            raise MutationError(
+                f"an array that {node.op.name} saved for backward has changed since {self.place} recorded it "
+                f"(result shape {node.shape}), so the gradient would be wrong: change it after backward(), or compute "
+                "with a copy"
+            )
+
+
+def _checksums(node: Node) -> list[int]:
+    arrays: list[Any] = [a for a in node.saved if isinstance(a, np.ndarray)]
+    return [zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data) for array in arrays]

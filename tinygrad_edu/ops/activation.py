@@ -1,0 +1,289 @@
+"""Activation functions, and the softmax family with its loss. Every forward is stable: no overflow, no log of 0."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu.errors import LabelError
+from tinygrad_edu.ops.elementwise import exp, where
+from tinygrad_edu.ops.reduction import any_axes, keep, sum
+from tinygrad_edu.ops.shape import reshape
+from tinygrad_edu.primitive import Case, primitive, reals
+
+if TYPE_CHECKING:
+    from tinygrad_edu.graph import Array
+
+
+@primitive(
+    elementwise=True,
+    label="σ",
+    cases=[Case(a=reals(-6, 6))],
+    reference=lambda a: np.where(a >= 0, 1 / (1 + np.exp(-np.abs(a))), np.exp(-np.abs(a)) / (1 + np.exp(-np.abs(a)))),
+)
+def sigmoid(a: Array, /) -> Array:
+    """y = 1 / (1 + e⁻ᵃ)        ∂L/∂a = g y (1 − y)
+
+    Never warns: where e⁻ᵃ overflows, y is 0. Counterpart: ``torch.sigmoid``, ``scipy.special.expit``; the Sigmoid node of *Deep
+    Learning from Scratch 2*, section 1.3.5.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.sigmoid(tg.Tensor([-1000.0, 0.0, 1.0]))
+    Tensor([0.        , 0.5       , 0.73105858])
+    """
+    with np.errstate(over="ignore"):
+        y: Array = 1 / (1 + np.exp(-a))
+    return y
+
+
+sigmoid.vjp(a=lambda g, y: g * (y * (1 - y)))
+
+
+@primitive(elementwise=True, cases=[Case(a=reals(avoid=(0,)))], reference=lambda a: np.where(a > 0, a, 0))
+def relu(a: Array, /) -> Array:
+    """y = max(a, 0)        ∂L/∂a = g [a > 0]  (0 at a = 0)
+
+    Counterpart: ``torch.relu``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.relu(tg.Tensor([-1.0, 0.0, 2.0]))
+    Tensor([0., 0., 2.])
+    """
+    return np.maximum(a, 0)
+
+
+relu.vjp(a=lambda g, y: where(y > 0, g, 0))
+
+
+def _shifted(a: Array, axis: Any) -> Array:
+    """a minus its maximum, which changes no softmax and lets no exponential overflow."""
+    return a - np.maximum.reduce(a, axis=axis, keepdims=True) if a.size else a
+
+
+def _nonempty_axes(shape: Any) -> list[int]:
+    return [0, -1, len(shape) - 1]
+
+
+@primitive(
+    label="Softmax",
+    cases=[Case(a=reals(shape=("m", "n"), nonempty=True), axis=_nonempty_axes), Case(a=reals(shape=(2, 3, 2)), axis=[-1, 1])],
+    reference=lambda a, axis: np.exp(a) / np.exp(a).sum(axis=axis, keepdims=True),
+)
+def softmax(a: Array, /, axis: int = -1) -> Array:
+    """y = eᵃ / Σ eᵃ        ∂L/∂a = y (g − Σ g y)
+
+    Sums run along ``axis``: the last by default, at every rank. Shift-invariant, so no input overflows. Counterpart:
+    ``torch.softmax``, ``scipy.special.softmax``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.softmax(tg.Tensor([1010.0, 1000.0, 990.0]))
+    Tensor([9.99954600e-01, 4.53978686e-05, 2.06106005e-09])
+    """
+    e = np.exp(_shifted(a, axis))
+    y: Array = e / np.add.reduce(e, axis=axis, keepdims=True)
+    return y
+
+
+softmax.vjp(a=lambda g, y, axis: y * (g - sum(g * y, axis=axis, keepdims=True)))
+
+
+@primitive(
+    label="LogSoftmax",
+    cases=[Case(a=reals(shape=("m", "n"), nonempty=True), axis=_nonempty_axes), Case(a=reals(shape=(2, 3, 2)), axis=[-1, 1])],
+    reference=lambda a, axis: np.log(np.exp(a) / np.exp(a).sum(axis=axis, keepdims=True)),
+)
+def log_softmax(a: Array, /, axis: int = -1) -> Array:
+    """y = a − ln Σ eᵃ        ∂L/∂a = g − eʸ Σ g
+
+    The logarithm of `softmax` without ever taking the logarithm of 0. Counterpart: ``torch.log_softmax``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.log_softmax(tg.Tensor([0.0, 1000.0]))
+    Tensor([-1000.,     0.])
+    """
+    shifted = _shifted(a, axis)
+    y: Array = shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+    return y
+
+
+log_softmax.vjp(a=lambda g, y, axis: g - exp(y) * sum(g, axis=axis, keepdims=True))
+
+
+@primitive(
+    label="LogSumExp",
+    cases=[Case(a=reals(nonempty=True), axis=any_axes, keepdims=[False, True])],
+    reference=lambda a, axis, keepdims: np.log(np.exp(a).sum(axis=axis, keepdims=keepdims)),
+)
+def logsumexp(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
+    """y = ln Σ eᵃ        ∂L/∂a = g eᵃ⁻ʸ
+
+    ``axis`` is None (all), an integer or a tuple. −inf counts as a zero summand. Counterpart: ``torch.logsumexp``,
+    ``scipy.special.logsumexp``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.logsumexp(tg.Tensor([1000.0, 1000.0]))
+    Tensor(1000.69314718)
+    """
+    top = np.maximum.reduce(a, axis=axis, keepdims=True, initial=-np.inf if np.size(a) == 0 else None)
+    top = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore"):  # every summand is zero: ln 0 = -inf is the answer
+        y = np.log(np.add.reduce(np.exp(a - top), axis=axis, keepdims=True)) + top
+    axes = tuple(range(np.ndim(a))) if axis is None else axis
+    return y if keepdims else np.squeeze(y, axes)
+
+
+def _weights(a: Any, y: Any, axis: Any) -> Any:
+    kept = keep(y, a.shape, axis)
+    return exp(a - where(kept == -math.inf, 0, kept))
+
+
+logsumexp.vjp(a=lambda g, y, a, axis: keep(g, a.shape, axis) * _weights(a, y, axis))
+
+
+# ---------------------------------------------------------------------------------------------------------------- loss
+
+
+def one_hot(labels: Any, classes: int, dtype: Any = None) -> Array:
+    """Integer labels of any shape as rows of zeros with a one: shape (*labels.shape, classes).
+
+    >>> import tinygrad_edu as tg
+    >>> tg.one_hot([2, 0], 3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]])
+    """
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "iu":
+        raise LabelError(f"one_hot: labels are integers, got dtype {labels.dtype}")
+    _check_range("one_hot", labels, classes)
+    return _chosen(labels, classes).astype(dtype or float)
+
+
+def _chosen(labels: Array, classes: int) -> Array:
+    y: Array = labels[..., None] == np.arange(classes)
+    return y
+
+
+def _check_range(name: str, labels: Array, classes: int) -> None:
+    # Seen as unsigned, a negative number is huge: one maximum answers both questions.
+    unsigned = labels.view(f"u{labels.itemsize}") if labels.dtype.kind == "i" else labels
+    if labels.size and np.maximum.reduce(unsigned, axis=None) >= classes:
+        bad = np.argwhere((labels < 0) | (labels >= classes))[0]
+        where_ = f" at {tuple(bad.tolist())}" if labels.ndim else ""
+        raise LabelError(f"{name}: label {labels[tuple(bad)]}{where_} is outside 0..{classes - 1}: there are {classes} classes")
+
+
+def _check_labels(logits: Array, target: Array) -> None:
+    """Refuse labels that do not fit the logits."""
+    if logits.ndim == 0 or logits.dtype.kind != "f":
+        raise LabelError(
+            f"{LOSS}: logits are floats of shape (..., classes), got shape {logits.shape} and dtype {logits.dtype}"
+        )
+    if logits.size == 0:
+        raise LabelError(f"{LOSS}: logits of shape {logits.shape} are empty: a loss over nothing has no value")
+    rows = logits.shape[:-1]
+    if target.shape == rows and target.dtype.kind in "iu":
+        _check_range(LOSS, target, logits.shape[-1])
+    elif target.shape == logits.shape:
+        _check_distributions(target)
+    else:
+        why = ""
+        if target.shape == rows:
+            why = "; class numbers are integers: convert them with labels.astype(int)"
+        elif target.shape == (*rows, 1):
+            why = "; a column of class numbers becomes a vector with labels.reshape(-1)"
+        raise LabelError(
+            f"{LOSS}: labels of shape {target.shape} and dtype {target.dtype} do not fit logits of shape {logits.shape}: pass "
+            f"integers of shape {rows} or distributions of shape {logits.shape}{why}"
+        )
+
+
+def _check_distributions(target: Array) -> None:
+    sums = target.sum(axis=-1)
+    if target.min() < 0 or np.abs(sums - 1).max() > 1e-3:
+        raise LabelError(
+            f"{LOSS}: labels of the logits' own shape {target.shape} are distributions over the classes, so each row is "
+            f"non-negative and sums to 1; here the smallest entry is {target.min()} and a row sums to "
+            f"{sums.ravel()[np.abs(sums - 1).argmax()]}"
+        )
+
+
+LOSS = "softmax_cross_entropy"
+
+
+def _plain_cross_entropy(logits: Array, target: Array, reduction: str) -> Any:
+    log_p = np.log(np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True))
+    if np.ndim(target) == np.ndim(logits):
+        rows = -(target * log_p).sum(axis=-1)
+    else:
+        rows = -np.take_along_axis(log_p, np.expand_dims(target, -1), -1)[..., 0]
+    return {"mean": np.mean, "sum": np.sum, "none": np.asarray}[reduction](rows)
+
+
+_REDUCTIONS = ["mean", "sum", "none"]
+
+
+@primitive(
+    label="Softmax with cross-entropy",
+    reference=_plain_cross_entropy,
+    residuals={
+        "p": lambda logits, target: softmax(logits),
+        "t": lambda logits, target: target if np.ndim(target) == logits.ndim else _chosen(np.asarray(target), logits.shape[-1]),
+    },
+    cases=[
+        Case(logits=reals(shape=(4, 3)), target=np.array([0, 2, 1, 1]), reduction=_REDUCTIONS),
+        Case(logits=reals(shape=(3,)), target=np.array(2), reduction=_REDUCTIONS),
+        Case(logits=reals(shape=(2, 3)), target=np.array([[0, 1, 0], [0.25, 0.5, 0.25]]), reduction=_REDUCTIONS),
+        Case(logits=reals(shape=(2, 2, 3)), target=np.array([[0, 1], [2, 2]]), reduction=_REDUCTIONS),
+    ],
+)
+def softmax_cross_entropy(logits: Array, target: Array, /, reduction: str = "mean") -> tuple[Array, Array, Array]:
+    """y = mean of −Σ t ln softmax(z)        ∂L/∂z = g (softmax(z) − t) / N        (t: the target as a distribution)
+
+    ``logits`` z are floats of shape (..., classes). ``target`` is decided by its rank: integers of shape (...) are class
+    numbers; an array of the logits' shape holds distributions, one-hot or soft. Anything else raises `LabelError`. The loss is
+    computed from log-softmax, so it agrees with its derivative however large the logits are. ``reduction`` is "mean" over the
+    N rows, "sum" or "none". Target distributions are constants. Counterpart: ``torch.nn.functional.cross_entropy``; the
+    SoftmaxWithLoss of *Deep Learning from Scratch*, section 5.6.3.
+
+    >>> import tinygrad_edu as tg
+    >>> z = tg.Tensor([[0.0, 0.0, 0.0]], requires_grad=True)
+    >>> loss = tg.softmax_cross_entropy(z, [0])
+    >>> loss.backward()
+    >>> loss, z.grad
+    (Tensor(1.09861229), Tensor([[-0.66666667,  0.33333333,  0.33333333]]))
+    """
+    logits, target = np.asarray(logits), np.asarray(target)
+    if reduction not in _REDUCTIONS:
+        raise ValueError(f"reduction is mean, sum or none, not {reduction!r}")
+    _check_labels(logits, target)
+    z = _shifted(logits, -1)
+    p = np.exp(z)
+    total = np.add.reduce(p, axis=-1, keepdims=True)
+    p /= total
+    if target.ndim == logits.ndim:
+        t, picked = target, np.add.reduce(z * target, axis=-1)
+    else:
+        t = _chosen(target, logits.shape[-1])
+        picked = z[t].reshape(target.shape)
+    rows = np.log(total)[..., 0] - picked
+    if reduction == "mean":
+        rows = np.add.reduce(rows, axis=None) / math.prod(logits.shape[:-1])
+    elif reduction == "sum":
+        rows = np.add.reduce(rows, axis=None)
+    return rows.astype(logits.dtype, copy=False), p, t
+
+
+def _residual(g: Any, p: Any, t: Any, reduction: str) -> Any:
+    if reduction == "none":
+        g = reshape(g, (*g.shape, 1))
+    elif reduction == "mean":
+        g = g / math.prod(p.shape[:-1])
+    return (p - t) * g
+
+
+softmax_cross_entropy.vjp(
+    logits=lambda g, p, t, reduction: _residual(g, p, t, reduction),
+    target=None,
+)

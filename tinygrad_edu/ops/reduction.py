@@ -1,0 +1,214 @@
+"""Repeat and Sum, which are each other's adjoint, and the reductions built on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu.ops.elementwise import where
+from tinygrad_edu.ops.indexing import scatter_add
+from tinygrad_edu.ops.shape import reshape
+from tinygrad_edu.primitive import Case, composite, primitive, reals
+
+if TYPE_CHECKING:
+    from tinygrad_edu.graph import Array, Shape
+
+
+def reduced_axes(ndim: int, axis: Any) -> tuple[int, ...]:
+    """The axes that an ``axis`` argument means, counted from the front."""
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple([i % ndim for i in (axis if isinstance(axis, tuple | list) else (axis,))])
+
+
+def keep(g: Any, shape: Shape, axis: Any) -> Any:
+    """A reduction's result with the reduced axes back at length 1, so that it broadcasts against the operand."""
+    reduced = reduced_axes(len(shape), axis)
+    return reshape(g, tuple([1 if i in reduced else n for i, n in enumerate(shape)]))
+
+
+def any_axes(shape: Shape) -> list[Any]:
+    """Every kind of ``axis`` argument that fits the shape: the metadata of a reduction's test case."""
+    if not shape:
+        return [None, ()]
+    return [None, 0, -1, len(shape) - 1, (0,), (-1, 0) if len(shape) > 1 else (-1,), tuple(range(len(shape))), ()]
+
+
+# ------------------------------------------------------------------------------------------------------- Repeat and Sum
+
+
+@primitive(forward=np.add.reduce, numpy=np.sum, label="Sum", cases=[Case(a=reals(), axis=any_axes, keepdims=[False, True])])
+def sum(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:  # noqa: A001 - NumPy's name
+    """y = Σ a        ∂L/∂a = g, repeated along the axes that were summed
+
+    ``axis`` is None (all), an integer or a tuple. Sum and Repeat are each other's adjoint (*Deep Learning from Scratch 2*,
+    section 1.3.4). Counterpart: ``numpy.sum``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.sum(tg.Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+    Tensor([4., 6.])
+    """
+
+
+sum.vjp(a=lambda g, a_shape, axis: broadcast_to(keep(g, a_shape, axis), a_shape))
+
+
+@primitive(
+    forward=np.broadcast_to,
+    label="Repeat",
+    cases=[
+        Case(a=reals(shape=("n",)), shape=lambda a: [a, (2, *a), (3, 1, *a)]),
+        Case(a=reals(shape=(1, "n")), shape=lambda a: [(4, *a[1:]), (2, 3, *a[1:]), (0, *a[1:])]),
+        Case(a=reals(shape=("m", 1)), shape=lambda a: [(*a[:1], 3), (2, *a[:1], 1)]),
+        Case(a=reals(shape=()), shape=[(), (3,), (2, 2)]),
+    ],
+)
+def broadcast_to(a: Array, /, shape: Any) -> Array:
+    """y = a, repeated along new axes and axes of length 1        ∂L/∂a = Σ g over those axes
+
+    This is what broadcasting records. No copy is made. Counterpart: ``numpy.broadcast_to``, ``torch.expand``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.broadcast_to(tg.Tensor([1.0, 2.0]), (2, 2))
+    Tensor([[1., 2.],
+            [1., 2.]])
+    """
+
+
+def sum_to(g: Any, shape: Shape) -> Any:
+    """g summed over the axes along which ``shape`` was broadcast: the adjoint of ``broadcast_to``."""
+    if g.shape == shape:
+        return g
+    new = g.ndim - len(shape)
+    total = sum(g, tuple(range(new))) if new else g
+    stretched = tuple([i for i, n in enumerate(shape) if n == 1 != total.shape[i]])
+    return sum(total, stretched, True) if stretched else total
+
+
+broadcast_to.vjp(a=lambda g, a_shape: sum_to(g, a_shape))
+
+
+@primitive(
+    forward=np.repeat,
+    label="Repeat",
+    cases=[
+        Case(a=reals(shape=("l", "m", "n")), repeats=[2, 0, 1], axis=[0, 1, -1, None]),
+        Case(a=reals(shape=(2, 3)), repeats=[[2, 0, 3], np.array([1, 2, 1])], axis=[1, -1]),
+        Case(a=reals(shape=(2, 2)), repeats=[[1, 0, 2, 3], [2]], axis=[None]),
+        Case(a=reals(shape=()), repeats=[3], axis=[None, 0]),
+    ],
+)
+def repeat(a: Array, /, repeats: Any, axis: int | None = None) -> Array:
+    """y = a with each element repeated along an axis        ∂L/∂a = Σ g over the copies of each element
+
+    ``repeats`` is one count, or one for each element along ``axis``; ``axis=None`` repeats the elements of the flattened
+    array. The Repeat node of *Deep Learning from Scratch 2*, section 1.3.4. Counterpart: ``numpy.repeat``,
+    ``torch.repeat_interleave``.
+
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor([[1.0, 2.0]], requires_grad=True)
+    >>> y = tg.repeat(x, 3, axis=0)
+    >>> y.shape
+    (3, 2)
+    >>> y.backward([[1, 2], [3, 4], [5, 6]])
+    >>> x.grad
+    Tensor([[ 9., 12.]])
+    """
+
+
+def _sum_copies(g: Any, shape: Shape, repeats: Any, axis: int | None) -> Any:
+    if axis is None or not shape:
+        return reshape(_sum_copies(g, (int(np.prod(shape)),), repeats, 0), shape) if len(shape) != 1 else _sum_copies(
+            g, shape, repeats, 0
+        )
+    axis %= len(shape)
+    before, n, after = shape[:axis], shape[axis], shape[axis + 1 :]
+    if np.size(repeats) == 1:
+        times = int(np.reshape(repeats, ()))
+        return sum(reshape(g, (*before, n, times, *after)), axis=axis + 1)
+    copies_of = np.repeat(np.arange(n), repeats)
+    return scatter_add(g, (slice(None),) * axis + (copies_of,), shape)
+
+
+repeat.vjp(a=lambda g, a_shape, repeats, axis: _sum_copies(g, a_shape, repeats, axis))
+
+
+# ------------------------------------------------------------------------------------------------------ other reductions
+
+
+def _count(shape: Shape, axis: Any) -> int:
+    return int(np.prod([shape[i] for i in reduced_axes(len(shape), axis)], dtype=np.int64))
+
+
+@primitive(forward=np.mean, cases=[Case(a=reals(nonempty=True), axis=any_axes, keepdims=[False, True])])
+def mean(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
+    """y = Σ a / n        ∂L/∂a = g / n, repeated along the axes that were averaged
+
+    ``axis`` is None (all), an integer or a tuple. The mean of nothing is nan, with a warning. Counterpart: ``numpy.mean``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.mean(tg.Tensor([[1.0, 2.0], [3.0, 5.0]]), axis=0)
+    Tensor([2. , 3.5])
+    """
+
+
+mean.vjp(a=lambda g, a_shape, axis: broadcast_to(keep(g / _count(a_shape, axis), a_shape, axis), a_shape))
+
+
+def _shared(g: Any, y: Any, a: Any, axis: Any) -> Any:
+    """g for the elements that attain the extremum, in equal parts where several do."""
+    chosen = a == keep(y, a.shape, axis)
+    return where(chosen, keep(g, a.shape, axis) / sum(chosen, axis=axis, keepdims=True), 0)
+
+
+@primitive(forward=np.maximum.reduce, numpy=np.max, cases=[Case(a=reals(grid=(-3, 0.2), nonempty=True), axis=any_axes, keepdims=[False, True])])
+def max(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:  # noqa: A001 - NumPy's name
+    """y = max a        ∂L/∂a = g at the maximum, 0 elsewhere; ties share equally
+
+    ``axis`` is None (all), an integer or a tuple; an empty axis is an error. Counterpart: ``numpy.max``, ``torch.amax``.
+
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor([1.0, 3.0, 3.0], requires_grad=True)
+    >>> tg.max(x).backward()
+    >>> x.grad
+    Tensor([0. , 0.5, 0.5])
+    """
+
+
+max.vjp(a=lambda g, y, a, axis: _shared(g, y, a, axis))
+
+
+@primitive(forward=np.minimum.reduce, numpy=np.min, cases=[Case(a=reals(grid=(-3, 0.2), nonempty=True), axis=any_axes, keepdims=[False, True])])
+def min(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:  # noqa: A001 - NumPy's name
+    """y = min a        ∂L/∂a = g at the minimum, 0 elsewhere; ties share equally
+
+    ``axis`` is None (all), an integer or a tuple; an empty axis is an error. Counterpart: ``numpy.min``, ``torch.amin``.
+
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor([1.0, 3.0, 2.0], requires_grad=True)
+    >>> tg.min(x).backward()
+    >>> x.grad
+    Tensor([1., 0., 0.])
+    """
+
+
+min.vjp(a=lambda g, y, a, axis: _shared(g, y, a, axis))
+
+
+@composite(
+    reference=np.var,
+    cases=[Case(a=reals(shape=(2, 3)), axis=[None, 0, -1, (0, 1)], ddof=[0, 1], keepdims=[False, True])],
+)
+def var(a: Any, /, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    """y = Σ (a − mean a)² / (n − ddof)        ∂L/∂a = 2 g (a − mean a) / (n − ddof)
+
+    Built from ``mean``, ``subtract``, ``multiply`` and ``sum``. ``ddof=1`` gives the unbiased estimate, which is PyTorch's
+    default; 0 is NumPy's. Counterpart: ``numpy.var``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.var(tg.Tensor([1.0, 2.0, 3.0]))
+    Tensor(0.66666667)
+    """
+    deviation = a - mean(a, axis=axis, keepdims=True)
+    return sum(deviation * deviation, axis=axis, keepdims=keepdims) / (_count(np.shape(a), axis) - ddof)

@@ -1,0 +1,442 @@
+"""`Tensor`: an array whose operations are recorded. Constructors, operators and one-line methods; no derivative is here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from tinygrad_edu import engine
+from tinygrad_edu.errors import DTypeError, GraphError, ShapeError
+from tinygrad_edu.graph import MODE, Constant, Leaf, Node, Variable, note_change
+from tinygrad_edu.ops import activation, elementwise, indexing, linalg, reduction
+from tinygrad_edu.ops import shape as shaping
+from tinygrad_edu.primitive import vertex_of
+
+if TYPE_CHECKING:
+    from tinygrad_edu.graph import Array, Shape
+    from tinygrad_edu.viz import Graph
+
+
+Method: TypeAlias = Callable[..., "Tensor"]
+
+
+def _reflected(op: Callable[..., Any]) -> Method:
+    return lambda b, a: op(a, b)
+
+
+class Tensor(Variable):
+    """An n-dimensional array that records what is computed from it.
+
+    Parameters
+    ----------
+    data: numbers, nested lists, an array or a Tensor. It is copied; `from_numpy` shares memory instead.
+    requires_grad: whether ``backward()`` should leave a gradient in ``.grad``. Only floating tensors can.
+    dtype: a NumPy dtype; by default the data's own, which for Python numbers is float64 or int64, as in NumPy.
+    name: text for pictures and error messages.
+
+    Arithmetic, comparisons and indexing follow NumPy, including broadcasting and dtype promotion (a Python number never widens a
+    tensor), and mix with numbers and arrays on either side. ``torch.Tensor`` is the counterpart of everything else.
+
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> loss = (x**2).sum()
+    >>> loss.backward()
+    >>> x.grad
+    Tensor([2., 4.])
+    """
+
+    __slots__ = ()
+    __array_ufunc__ = None  # ndarray's operators leave the work to ours
+    __hash__ = object.__hash__  # == compares elements, so identity is what a dictionary goes by
+
+    def __init__(
+        self, data: Any, requires_grad: bool = False, *, dtype: Any = None, name: str | None = None
+    ) -> None:
+        if isinstance(data, Variable):
+            data = data._data
+        try:
+            array = np.array(data, dtype)
+        except (ValueError, TypeError) as error:
+            raise ShapeError(f"Tensor: the data is no array of numbers: {error}") from error
+        _fill(self, array, requires_grad, name)
+
+    # ------------------------------------------------------------------------------------------------------ the array
+
+    @property
+    def data(self) -> Array:
+        """The array itself, without a copy. Assigning to it replaces the array; ``x.data -= step`` changes it in place, which
+        is noticed. The array of an operation's result is read-only."""
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        vertex = vertex_of(self)
+        if type(vertex) is Node:
+            raise GraphError(
+                f"the data of a recorded result (of {vertex.op.name}) cannot be replaced: its gradient would belong to other "
+                "numbers; compute a new tensor, or start from x.detach()"
+            )
+        if value is self._data:  # x.data -= step has changed the array and assigns it to itself
+            note_change(vertex)
+            return
+        array = np.array(value, dtype=self._data.dtype)
+        if array.shape != self._data.shape:
+            raise ShapeError(f"data: the new array has shape {array.shape}, the tensor {self._data.shape}; make a new Tensor")
+        self._data = vertex.data = array
+
+    @property
+    def shape(self) -> Shape:
+        """Lengths of the axes."""
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """NumPy dtype of the elements."""
+        return self._data.dtype
+
+    @property
+    def T(self) -> Tensor:
+        """The tensor with its axes reversed."""
+        return self.transpose()
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        if self._data.size != 1:
+            raise ShapeError(f"item: a tensor of shape {self.shape} has {self.size} elements, not one; use tolist()")
+        return self._data.item()
+
+    def numpy(self) -> Array:
+        """A copy of the array. The gradient does not flow through it."""
+        return self._data.copy()
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return self._data.tolist()
+
+    def detach(self) -> Tensor:
+        """A constant with a copy of the same numbers: no gradient flows through it. Counterpart: ``torch.Tensor.detach``, which
+        shares memory."""
+        return Tensor(self._data, name=self.name)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """NumPy's functions see a copy of the numbers. A tensor that requires grad refuses: its gradient would be lost."""
+        if self.requires_grad and MODE.get().recording and type(self._node) is Node:
+            raise DTypeError(
+                "a recorded tensor would silently lose its gradient in a NumPy function or np.asarray: use the tg. function or "
+                "the method of the same name, or say x.numpy() to take the numbers"
+            )
+        return np.array(self._data, dtype)
+
+    # ---------------------------------------------------------------------------------------------------- the gradient
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient flows to or through this tensor. Can be set on tensors that are not results of operations."""
+        return self._node is not None and self._node.requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if bool(value) == self.requires_grad:
+            return
+        if type(self._node) is Node:
+            raise GraphError("requires_grad of a recorded result cannot be switched off; use x.detach()")
+        _fill(self, self._data, bool(value), self.name)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether this tensor was made by the user and not by a recorded operation."""
+        return type(self._node) is not Node
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that ``backward()`` has added up, or None. It is an array of its own, writable, and only leaves have it."""
+        return self._node.grad if type(self._node) is Leaf else None
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if type(self._node) is not Leaf:
+            if value is None:
+                return
+            raise GraphError("only a tensor made with requires_grad=True has a gradient to set")
+        if value is not None:
+            value = value if isinstance(value, Tensor) else Tensor(value, dtype=self.dtype)
+            if value.shape != self.shape or value.dtype != self.dtype:
+                raise ShapeError(
+                    f"grad: a gradient of shape {value.shape} and dtype {value.dtype} for a tensor of {self.shape}, {self.dtype}"
+                )
+        self._node.grad = value
+
+    @property
+    def name(self) -> str | None:
+        """Text for pictures and messages. It stays with the graph."""
+        return None if self._node is None else self._node.name
+
+    @name.setter
+    def name(self, value: str | None) -> None:
+        vertex_of(self).name = value
+
+    def backward(self, gradient: Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
+        """Add the derivative of this tensor to the ``.grad`` of every leaf it depends on, by the chain rule in reverse order.
+
+        Parameters
+        ----------
+        gradient: ∂L/∂self, of this tensor's shape; 1 for a tensor with one element.
+        retain_graph: keep the graph's arrays, so that ``backward()`` can be called again.
+        create_graph: record the derivative too, so that it can be differentiated.
+
+        Raises `GraphError` when there is nothing to differentiate, `ReleasedError` when the graph was used before, and
+        `MutationError` when an array has changed since. No ``.grad`` is touched unless all of it succeeds.
+
+        >>> import tinygrad_edu as tg
+        >>> x = tg.Tensor(2.0, requires_grad=True)
+        >>> (x**3).backward(create_graph=True)
+        >>> x.grad
+        Tensor(12., requires_grad=True)
+        """
+        engine.backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
+
+    def graph(self, *, show: tuple[str, ...] = ("shape",)) -> Graph:
+        """The recorded graph that this tensor is the result of, to draw or to walk; see `Graph`.
+
+        ``show`` names what pictures write beside a tensor: "shape", "dtype", "value", "grad".
+        """
+        from tinygrad_edu.viz import Graph
+
+        return Graph(self, show=show)
+
+    # ------------------------------------------------------------------------------------------------------- operators
+    # An operation is a plain function of its first operand, so it is a method as it stands.
+
+    __add__: Method = elementwise.add
+    __sub__: Method = elementwise.subtract
+    __mul__: Method = elementwise.multiply
+    __truediv__: Method = elementwise.divide
+    __pow__: Method = elementwise.power
+    __matmul__: Method = linalg.matmul
+    __radd__: Method = _reflected(elementwise.add)
+    __rsub__: Method = _reflected(elementwise.subtract)
+    __rmul__: Method = _reflected(elementwise.multiply)
+    __rtruediv__: Method = _reflected(elementwise.divide)
+    __rpow__: Method = _reflected(elementwise.power)
+    __rmatmul__: Method = _reflected(linalg.matmul)
+    __neg__: Method = elementwise.negative
+    __abs__: Method = elementwise.abs
+    __eq__: Method = elementwise.equal
+    __ne__: Method = elementwise.not_equal
+    __lt__: Method = elementwise.less
+    __le__: Method = elementwise.less_equal
+    __gt__: Method = elementwise.greater
+    __ge__: Method = elementwise.greater_equal
+    __getitem__: Method = indexing.getitem
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    # --------------------------------------------------------------------------------------------------------- changes
+
+    def __iadd__(self, other: Any) -> Tensor:
+        return _change(self, other, np.add, elementwise.add)
+
+    def __isub__(self, other: Any) -> Tensor:
+        return _change(self, other, np.subtract, elementwise.subtract)
+
+    def __imul__(self, other: Any) -> Tensor:
+        return _change(self, other, np.multiply, elementwise.multiply)
+
+    def __itruediv__(self, other: Any) -> Tensor:
+        return _change(self, other, np.divide, elementwise.divide)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        _check_changeable(self, "x[key] = value")
+        self._data[_plain_key(key)] = value._data if isinstance(value, Variable) else value
+        note_change(vertex_of(self))
+
+    # ------------------------------------------------------------------------------------------------------- container
+
+    def __len__(self) -> int:
+        if not self._data.ndim:
+            raise ShapeError("len() of a 0-d tensor: it is a single number")
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, value: Any) -> bool:
+        return (value._data if isinstance(value, Variable) else value) in self._data
+
+    def __bool__(self) -> bool:
+        if self._data.size != 1:
+            raise ShapeError(f"the truth of a tensor of shape {self.shape} is ambiguous: reduce it, or compare single elements")
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        return self._data.__index__()
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
+
+    def __repr__(self) -> str:
+        text = np.array2string(self._data, separator=", ", prefix="Tensor(", threshold=200)
+        facts = [text]
+        if self._data.dtype not in (np.float64, np.int64, np.bool_) or not self._data.size:
+            facts.append(f"dtype={self._data.dtype}")
+        if self.requires_grad:
+            facts.append("requires_grad=True")
+        if self.name:
+            facts.append(f"name={self.name!r}")
+        return f"Tensor({', '.join(facts)})"
+
+    def __copy__(self) -> Tensor:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if type(self._node) is Node:
+            raise GraphError("a recorded result cannot be copied with its graph; copy x.detach()")
+        return Tensor(self._data, self.requires_grad, name=self.name)
+
+    def __reduce__(self) -> Any:
+        if type(self._node) is Node:
+            raise GraphError("a recorded result cannot be pickled with its graph; pickle x.detach()")
+        return _restore, (self._data, self.requires_grad, self.name)
+
+    # --------------------------------------------------------------------------------------------------------- methods
+
+    abs: Method = elementwise.abs
+    clip: Method = elementwise.clip
+    cos: Method = elementwise.cos
+    exp: Method = elementwise.exp
+    log: Method = elementwise.log
+    maximum: Method = elementwise.maximum
+    minimum: Method = elementwise.minimum
+    sign: Method = elementwise.sign
+    sin: Method = elementwise.sin
+    sqrt: Method = elementwise.sqrt
+    tanh: Method = elementwise.tanh
+    broadcast_to: Method = reduction.broadcast_to
+    max: Method = reduction.max
+    mean: Method = reduction.mean
+    min: Method = reduction.min
+    repeat: Method = reduction.repeat
+    sum: Method = reduction.sum
+    var: Method = reduction.var
+    expand_dims: Method = shaping.expand_dims
+    squeeze: Method = shaping.squeeze
+    swapaxes: Method = shaping.swapaxes
+    matmul: Method = linalg.matmul
+    log_softmax: Method = activation.log_softmax
+    logsumexp: Method = activation.logsumexp
+    relu: Method = activation.relu
+    sigmoid: Method = activation.sigmoid
+    softmax: Method = activation.softmax
+
+    def reshape(self, *lengths: Any) -> Tensor:
+        """See `tinygrad_edu.reshape`; takes lengths one by one or as a tuple."""
+        result: Tensor = shaping.reshape(self, lengths[0] if len(lengths) == 1 else lengths)
+        return result
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """See `tinygrad_edu.transpose`; takes axes one by one, as a tuple, or none to reverse them."""
+        result: Tensor = shaping.transpose(self, (axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes) or None)
+        return result
+
+    def argmax(self, axis: int | None = None) -> Tensor:
+        """Position of the maximum along an axis, a constant of integers. Counterpart: ``numpy.argmax``."""
+        return Tensor(self._data.argmax(axis))
+
+
+# --------------------------------------------------------------------------------------------------------------- helpers
+
+
+def _fill(tensor: Tensor, array: Array, requires_grad: bool, name: str | None) -> None:
+    """Give a tensor its array and the vertex that goes with it."""
+    kind = array.dtype.kind
+    if kind not in "biufc":
+        raise DTypeError(f"Tensor: dtype {array.dtype} is not numeric; a tensor holds booleans, integers or floats")
+    if requires_grad and kind not in "fc":
+        raise DTypeError(
+            f"only floating tensors can require grad, and this one is {array.dtype}: write the numbers with a decimal point, or "
+            "pass dtype=float"
+        )
+    tensor._data = array
+    tensor._node = (Leaf if requires_grad else Constant)(array, array.shape, array.dtype, name)
+
+
+def from_numpy(array: Array, requires_grad: bool = False, *, name: str | None = None) -> Tensor:
+    """A tensor that shares the array's memory: a change of one is a change of the other, and goes unnoticed by backward()
+    unless under `guard`. Counterpart: ``torch.from_numpy``.
+
+    >>> import numpy as np
+    >>> import tinygrad_edu as tg
+    >>> a = np.zeros(2)
+    >>> x = tg.from_numpy(a)
+    >>> a[0] = 7
+    >>> x
+    Tensor([7., 0.])
+    """
+    if not isinstance(array, np.ndarray):
+        raise DTypeError(f"from_numpy shares the memory of an ndarray, got {type(array).__name__}; Tensor(...) copies anything")
+    tensor = Tensor.__new__(Tensor)
+    _fill(tensor, array, requires_grad, name)
+    return tensor
+
+
+def _restore(data: Array, requires_grad: bool, name: str | None) -> Tensor:
+    return Tensor(data, requires_grad, name=name)
+
+
+def _check_changeable(tensor: Tensor, how: str) -> None:
+    if type(tensor._node) is Node:
+        raise GraphError(
+            f"{how}: this tensor is the result of {tensor._node.op.name}, whose array may be needed by backward(); compute a new "
+            "tensor, for instance with where"
+        )
+    if tensor.requires_grad and MODE.get().recording:
+        raise GraphError(
+            f"{how} would change a leaf that requires grad while operations are recorded, and the change has no derivative: "
+            "put it inside `with tg.no_grad():`"
+        )
+    if not tensor._data.flags.writeable:
+        raise GraphError(f"{how}: the array of an operation's result is read-only; change a copy, as in x.detach()")
+
+
+def _change(tensor: Tensor, other: Any, ufunc: Any, op: Any) -> Tensor:
+    """``x += other``: in place for what the user made, a new recorded tensor for the result of an operation, as NumPy and
+    recording would each have it."""
+    if type(tensor._node) is Node or not tensor._data.flags.writeable:
+        result: Tensor = op(tensor, other)
+        return result
+    _check_changeable(tensor, "an operation in place")
+    if isinstance(other, Variable):
+        if other._node is not None and other._node.requires_grad and MODE.get().recording:
+            raise GraphError("an operation in place would lose the gradient of its right-hand side: write x = x + y instead")
+        other = other._data
+    try:
+        ufunc(tensor._data, other, out=tensor._data)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"an operation in place on a tensor of shape {tensor.shape}, {tensor.dtype}: {error}") from error
+    note_change(vertex_of(tensor))
+    return tensor
+
+
+def _plain_key(key: Any) -> Any:
+    if isinstance(key, tuple):
+        return tuple([_plain_key(part) for part in key])
+    return key._data if isinstance(key, Variable) else key
