@@ -42,7 +42,8 @@ from tinygrad_edu.ops.indexing import getitem, scatter_add
 from tinygrad_edu.ops.linalg import matmul
 from tinygrad_edu.ops.reduction import broadcast_to, max, mean, min, repeat, sum, var
 from tinygrad_edu.ops.shape import concatenate, expand_dims, pad, reshape, squeeze, stack, swapaxes, transpose
-from tinygrad_edu.primitive import Case, primitive, reals
+from tinygrad_edu.primitive import primitive
+from tinygrad_edu.registry import Case, reals
 from tinygrad_edu.tensor import Tensor, from_numpy
 from tinygrad_edu.transforms import grad, value_and_grad
 

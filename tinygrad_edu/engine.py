@@ -29,9 +29,7 @@ from tinygrad_edu.graph import (
 ndarray = np.ndarray
 
 
-def backward(
-    root: Variable, gradient: Any = None, *, retain_graph: bool = False, create_graph: bool = False
-) -> None:
+def backward(root: Variable, gradient: Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
     """Add the derivative of ``root`` to the ``.grad`` of every leaf that it depends on.
 
     Nothing is written unless the whole pass succeeds: an error leaves every ``.grad`` as it was.
@@ -63,12 +61,14 @@ def cotangents(
         )
     seed = _seed(root, gradient, create_graph)
     order = topological_order(start)
-    _check_usable(order)
     kept = None
     if wanted is not None:
         kept = set(wanted)
         useful = _leading_to(order, kept)
         order = [vertex for vertex in order if vertex in useful]
+        if not order:
+            return {}
+    _check_usable(order)
     if not create_graph:
         return _pull_back(order, {start: seed}, kept, None, release=not retain_graph)
     with enable_grad():
@@ -91,11 +91,11 @@ def _pull_back(
     ours: set[Any] = set()  # vertices whose running sum we allocated, so that adding in place disturbs nobody
     members = None if wanted is None else set(order)
     for node in order:
-        g = pending.pop(node, None)
+        g = pending.pop(node)  # a KeyError here would say that the order is wrong
         active = node.active
         if not active if wanted is None else node in wanted:
             found[node] = g
-        if g is None or not active:
+        if not active:
             continue
         inputs = node.inputs
         source = node if recording is None else _recorded_view(node, recording)
@@ -238,12 +238,7 @@ def _owned(arrived: dict[Any, Any], leaf: Leaf, cls: type[Variable]) -> Variable
         return tensor
     array = value
     value = None
-    if (
-        array.__class__ is not ndarray
-        or array.base is not None
-        or not array.flags.writeable
-        or _references(array) > UNSHARED
-    ):
+    if array.__class__ is not ndarray or array.base is not None or not array.flags.writeable or _references(array) > UNSHARED:
         array = np.array(array)
     tensor._data = array
     return tensor

@@ -4,7 +4,8 @@ Each class also derives from the built-in exception that a NumPy user would expe
 for NumPy code keeps working::
 
     TinygradError
-    ├── ShapeError             ValueError      operands whose shapes do not fit, an axis that is out of range
+    ├── ShapeError             ValueError,     operands whose shapes do not fit, an axis or index that is out of range
+    │                          IndexError
     ├── DTypeError             TypeError       integers that would need a gradient, operands that are not numbers
     ├── LabelError             ValueError      class labels that do not fit the logits
     ├── GraphError             RuntimeError    backward() from something that is not a differentiable scalar
@@ -22,7 +23,7 @@ class TinygradError(Exception):
     """Base of every error in this module."""
 
 
-class ShapeError(TinygradError, ValueError):
+class ShapeError(TinygradError, ValueError, IndexError):
     """Operands whose shapes do not fit together, or an axis or index that is out of range."""
 
 

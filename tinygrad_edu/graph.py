@@ -43,7 +43,7 @@ class Mode(NamedTuple):
     on_record: Callable[[Node], None] | None = None  # told of each new node (the guard uses it)
 
 
-MODE: ContextVar[Mode] = ContextVar("tinygrad_edu_mode", default=Mode())
+MODE: ContextVar[Mode] = ContextVar("tinygrad_edu_mode", default=Mode())  # noqa: B039 - a NamedTuple is immutable
 
 
 _SUSPENDABLE = 0x20 | 0x80 | 0x200  # code flags of generators, coroutines and asynchronous generators

@@ -23,119 +23,15 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, overload
 
 import numpy as np
 
+from tinygrad_edu import recording
 from tinygrad_edu.errors import DTypeError, PrimitiveError, ShapeError, TinygradError
-from tinygrad_edu.graph import MODE, Constant, Node, Variable, next_serial
+from tinygrad_edu.registry import Case, Operation, register, split_signature
 
 Rule: TypeAlias = Callable[..., Any]
-
-ndarray = np.ndarray
-new_object = object.__new__
-current_mode = MODE.get
-PLAIN = frozenset({float, int, bool, complex, ndarray})  # operands that need no conversion
-
-
-# ---------------------------------------------------------------------------------------------------- where ops are tested
-
-
-@dataclass(frozen=True)
-class Reals:
-    """Where an operand's values may lie in a property test; see `reals`."""
-
-    low: float
-    high: float
-    shape: tuple[int | str, ...] | None
-    avoid: tuple[float, ...]
-    gap: float
-    grid: tuple[float, float] | None
-    nonempty: bool
-
-
-def reals(
-    low: float = -3.0,
-    high: float = 3.0,
-    *,
-    shape: tuple[int | str, ...] | None = None,
-    avoid: tuple[float, ...] = (),
-    gap: float = 0.1,
-    grid: tuple[float, float] | None = None,
-    nonempty: bool = False,
-) -> Reals:
-    """Real values in [low, high] for a `Case`.
-
-    ``avoid`` lists kinks that every value stays ``gap`` away from. ``grid=(start, step)`` draws *distinct* values from
-    ``start + k * step``: for operations that compare their inputs. ``shape`` is exact; a string in it is a length of
-    that name, the same wherever it stands in the case. Without it the shape is free (and broadcastable, for elementwise
-    operations); ``nonempty`` then excludes zero-length axes.
-    """
-    return Reals(low, high, shape, avoid, gap, grid, nonempty)
-
-
-class Case:
-    """One region in which a primitive is property-tested.
-
-    A keyword that names an operand gives its `reals` domain, or an array for an operand that is not differentiated (a
-    list of either, for a variadic operand). Any other keyword is metadata: a list of alternatives, or a function from
-    the operands' shapes to such a list.
-    """
-
-    def __init__(self, **domains: Any) -> None:
-        self.domains = domains
-
-    def __repr__(self) -> str:
-        return f"Case({', '.join(self.domains)})"
-
-
-@dataclass(eq=False)
-class Operation:
-    """What the property tests need to know of a function on tensors; `Primitive` adds what recording needs."""
-
-    name: str
-    function: Callable[..., Any]
-    operands: tuple[str, ...]
-    variadic: bool
-    elementwise: bool
-    cases: Sequence[Case]
-    reference: Callable[..., Any] | None
-    orders: int = 2  # how often the operation can be differentiated in its cases
-
-    @property
-    def formula(self) -> str:
-        """The first line of the docstring."""
-        return (self.function.__doc__ or "").strip().split("\n")[0]
-
-
-REGISTRY: dict[str, Operation] = {}
-
-
-def register(operation: Operation, module: str) -> None:
-    """Enter an operation: ours under its bare name, a user's under its module's, so that it cannot replace ours."""
-    ours = module.startswith("tinygrad_edu.")
-    key = operation.name if ours else f"{module}.{operation.name}"
-    if ours and key in REGISTRY:
-        raise PrimitiveError(f"{key}: there is a primitive of that name already")
-    REGISTRY[key] = operation
-
-
-def composite(
-    *, cases: Sequence[Case], reference: Callable[..., Any], variadic: bool = False
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare a function built from primitives, so that it is property-tested like one. The function is unchanged."""
-
-    def declare(function: Callable[..., Any]) -> Callable[..., Any]:
-        operands, _ = _split_signature(function)
-        register(
-            Operation(function.__name__, function, operands, variadic, False, cases, reference), function.__module__
-        )
-        return function
-
-    return declare
-
-
-# ------------------------------------------------------------------------------------------------------------- declaring
 
 
 @dataclass(frozen=True)
@@ -157,7 +53,7 @@ class Primitive(Operation):
     hint: str | None = field(kw_only=True)
     residuals: dict[str, Callable[..., Any]] = field(kw_only=True)
     rules: dict[str, Rule | None] | None = None
-    variants: dict[int, Variant] = field(default_factory=dict)
+    variants: dict[Any, Variant] = field(default_factory=dict)
 
     def vjp(self, **rules: Rule | None) -> None:
         """Set the derivative rule of every operand: a function returning that operand's gradient, or None for an operand
@@ -184,7 +80,7 @@ class Primitive(Operation):
 
     def variant(self, mask: int, count: int) -> Variant:
         """How to record when the operands in the bit set ``mask`` require grad, out of ``count``."""
-        key = mask if not self.variadic else mask | 1 << count
+        key = (mask, count) if self.variadic else mask
         found = self.variants.get(key)
         if found is None:
             found = self.variants[key] = self._make_variant(mask, count)
@@ -254,6 +150,11 @@ class Primitive(Operation):
     def _example(self) -> str:
         return ", ".join(f"{name}=lambda g: ..." for name in self.operands)
 
+    def compute(self, arrays: Sequence[Any], params: Mapping[str, Any]) -> Any:
+        """The forward alone, on arrays: what a picture needs to show values that nobody kept."""
+        y = self.forward(list(arrays), **params) if self.variadic else self.forward(*arrays, **params)
+        return y[0] if self.residuals else y
+
     def explain(self, error: Exception, arrays: Sequence[Any], params: Mapping[str, Any]) -> Exception:
         """The error to raise when forward failed on these operands."""
         if isinstance(error, TinygradError):
@@ -276,28 +177,46 @@ BROADCAST_HINT = (
 
 
 def _describe(array: Any) -> str:
-    if isinstance(array, ndarray):
+    if isinstance(array, np.ndarray):
         return f"{array.shape} {array.dtype}"
     return f"{array!r}"
 
 
-def _split_signature(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """(operands, metadata with defaults) of a forward function. Operands are the positional-only parameters or, where there
-    are none, the positional parameters without a default."""
-    parameters = inspect.signature(function).parameters.values()
-    operands = [p for p in parameters if p.kind is p.POSITIONAL_ONLY] or [
-        p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty
-    ]
-    if not operands or any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters):
-        raise PrimitiveError(
-            f"{function.__name__}: operands come first, as in f(a, b, /, axis=None), and metadata follows by name; *args and "
-            f"**options are not supported (variadic=True takes a sequence of operands); got {inspect.signature(function)}"
-        )
-    return tuple(p.name for p in operands), {p.name: p.default for p in parameters if p not in operands}
+class Operator(Protocol):
+    """What `primitive` makes of a function: the same function on arrays, a recorded operation on tensors."""
+
+    op: Primitive
+    __name__: str
+
+    def __call__(self, *operands: Any, **metadata: Any) -> Any: ...
+
+    def vjp(self, **rules: Rule | None) -> None:
+        """See `Primitive.vjp`."""
+
+
+@overload
+def primitive(function: Callable[..., Any], /) -> Operator: ...
+
+
+@overload
+def primitive(
+    *,
+    forward: Callable[..., Any] | None = None,
+    elementwise: bool = False,
+    variadic: bool = False,
+    label: str | None = None,
+    numpy: Callable[..., Any] | None = None,
+    reference: Callable[..., Any] | None = None,
+    residuals: Mapping[str, Callable[..., Any]] | None = None,
+    cases: Sequence[Case] = (),
+    hint: str | None = None,
+    orders: int = 2,
+) -> Callable[[Callable[..., Any]], Operator]: ...
 
 
 def primitive(
     function: Callable[..., Any] | None = None,
+    /,
     *,
     forward: Callable[..., Any] | None = None,
     elementwise: bool = False,
@@ -348,9 +267,9 @@ def primitive(
     """
     options = {name: value for name, value in locals().items() if name != "function"}
     if function is None:
-        return functools.partial(primitive, **options)
+        return lambda function: primitive(function, **options)
     name = function.__name__
-    operands, metadata = _split_signature(function)
+    operands, metadata = split_signature(function)
     if variadic and len(operands) != 1:
         raise PrimitiveError(f"{name}: variadic=True wants one operand, a sequence; got {', '.join(operands)}")
     op = Primitive(
@@ -369,255 +288,15 @@ def primitive(
         hint=hint,
         residuals=dict(residuals or {}),
     )
-    make = _general
+    make = recording.general
     if not variadic and not residuals:
         if len(operands) == 1:
-            make = _with_metadata if metadata else _unary
+            make = recording.with_metadata if metadata else recording.unary
         elif len(operands) == 2 and not metadata:
-            make = _binary
-    call = functools.wraps(function)(make(op))
+            make = recording.binary
+    call: Any = functools.wraps(function)(make(op))
     op.function = call
     call.op = op
     call.vjp = op.vjp
     register(op, function.__module__)
     return call
-
-
-# ------------------------------------------------------------------------------------------------------------- recording
-
-
-def record(
-    op: Primitive,
-    cls: type[Variable],
-    y: Any,
-    mask: int,
-    inputs: tuple[Any, ...],
-    arrays: tuple[Any, ...],
-    params: dict[str, Any],
-) -> Variable:
-    """Wrap a forward's result in a tensor and, when an operand requires grad, record the node. ``inputs`` are the operands'
-    vertices (or plain values), ``arrays`` their arrays (and the residuals), ``mask`` the bit set of those that require grad."""
-    if y.__class__ is not ndarray:
-        y = np.asarray(y)
-    for array in arrays:
-        if array is y:
-            y = y.view()  # the result must not make its operand's array read-only
-    y.setflags(False)
-    tensor = new_object(cls)
-    tensor._data = y
-    tensor._node = None
-    if mask:
-        recording, scope, on_record = current_mode()
-        if recording:
-            variant = op.variants.get(mask) or op.variant(mask, len(inputs))
-            active = variant.active
-            if active:
-                shape = y.shape
-                if op.elementwise:
-                    for position, _ in active:
-                        if inputs[position].shape != shape:
-                            inputs = _through_repeat(inputs, position, shape, scope)
-                        else:
-                            shape = inputs[position].shape  # one tuple for a whole chain
-                node = new_object(Node)
-                node.op = op
-                node.inputs = inputs
-                node.active = active
-                save = variant.save
-                node.saved = () if save is None else save((None, y, *arrays))
-                node.params = params
-                node.shape = shape
-                node.dtype = y.dtype
-                node.serial = next_serial()
-                node.scope = scope
-                node.name = node.receipt = None
-                tensor._node = node
-                if on_record is not None:
-                    on_record(node)
-    return tensor
-
-
-def _through_repeat(inputs: tuple[Any, ...], position: int, shape: Any, scope: Any) -> tuple[Any, ...]:
-    """Let a broadcast operand enter through a node that repeats it. NumPy has broadcast already, so nothing is computed."""
-    op = REGISTRY["broadcast_to"]
-    assert isinstance(op, Primitive)
-    source = inputs[position]
-    node = new_object(Node)
-    node.op = op
-    node.inputs = (source,)
-    node.active = op.variant(1, 1).active
-    node.saved = ()
-    node.params = {"shape": shape}
-    node.shape = shape
-    node.dtype = source.dtype
-    node.serial = next_serial()
-    node.scope = scope
-    node.name = node.receipt = None
-    return (*inputs[:position], node, *inputs[position + 1 :])
-
-
-def plain(op: Primitive, value: Any) -> Any:
-    """An operand that is not a tensor, as something NumPy computes with."""
-    if isinstance(value, np.generic):
-        return value
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ShapeError(f"{op.name}: an operand is a ragged sequence that is no array: {error}") from error
-    if array.dtype.kind not in "biufc":
-        raise DTypeError(
-            f"{op.name}: an operand of type {type(value).__name__} (dtype {array.dtype}) is not numeric; "
-            "pass a Tensor, an array or a number"
-        )
-    return array
-
-
-def vertex_of(tensor: Variable) -> Any:
-    """The tensor's vertex, made now for a result that was not recorded."""
-    if tensor._node is None:
-        tensor._node = Constant(tensor._data, tensor._data.shape, tensor._data.dtype)
-    return tensor._node
-
-
-def _unary(op: Primitive) -> Callable[..., Any]:
-    forward, none = op.forward, dict[str, Any]()
-
-    def call(a: Any) -> Any:
-        if not isinstance(a, Variable):
-            return forward(a if a.__class__ in PLAIN else plain(op, a))
-        x = a._data
-        try:
-            y = forward(x)
-        except (ValueError, TypeError, IndexError) as error:
-            raise op.explain(error, (x,), none) from error
-        vertex = a._node
-        return record(op, a.__class__, y, vertex is not None and vertex.requires_grad, (vertex,), (x,), none)
-
-    return call
-
-
-def _binary(op: Primitive) -> Callable[..., Any]:
-    forward, none = op.forward, dict[str, Any]()
-
-    def call(a: Any, b: Any) -> Any:
-        mask = 0
-        cls = None
-        if isinstance(a, Variable):
-            x, u, cls = a._data, a._node, a.__class__
-            if u is not None and u.requires_grad:
-                mask = 1
-        else:
-            x = u = a if a.__class__ in PLAIN else plain(op, a)
-        if isinstance(b, Variable):
-            z, v, cls = b._data, b._node, b.__class__
-            if v is not None and v.requires_grad:
-                mask += 2
-        else:
-            z = v = b if b.__class__ in PLAIN else plain(op, b)
-        try:
-            y = forward(x, z)
-        except (ValueError, TypeError, IndexError) as error:
-            raise op.explain(error, (x, z), none) from error
-        if mask:
-            if u is None:
-                u = vertex_of(a)
-            if v is None:
-                v = vertex_of(b)
-        return y if cls is None else record(op, cls, y, mask, (u, v), (x, z), none)
-
-    return call
-
-
-def _with_metadata(op: Primitive) -> Callable[..., Any]:
-    forward, bind = op.forward, _binder(op)
-
-    def call(a: Any, *positional: Any, **keywords: Any) -> Any:
-        params = bind(positional, keywords)
-        if not isinstance(a, Variable):
-            return forward(a if a.__class__ in PLAIN else plain(op, a), **params)
-        x, vertex = a._data, a._node
-        params = _owned_metadata(op, params)
-        try:
-            y = forward(x, **params)
-        except (ValueError, TypeError, IndexError) as error:
-            raise op.explain(error, (x,), params) from error
-        return record(op, a.__class__, y, vertex is not None and vertex.requires_grad, (vertex,), (x,), params)
-
-    return call
-
-
-def _general(op: Primitive) -> Callable[..., Any]:
-    forward, bind, variadic, residuals = op.forward, _binder(op), op.variadic, bool(op.residuals)
-    fixed = len(op.operands)
-
-    def call(*args: Any, **keywords: Any) -> Any:
-        if len(args) < fixed:
-            raise TypeError(f"{op.name}() takes {fixed} operands by position ({', '.join(op.operands)}), got {len(args)}")
-        operands = tuple(args[0]) if variadic else args[:fixed]
-        params = bind(args[fixed:], keywords)
-        mask, cls = 0, None
-        arrays: list[Any] = []
-        inputs: list[Any] = []
-        for position, value in enumerate(operands):
-            if isinstance(value, Variable):
-                cls, array, vertex = value.__class__, value._data, vertex_of(value)
-                if vertex.requires_grad:
-                    mask |= 1 << position
-            else:
-                array = vertex = value if value.__class__ in PLAIN else plain(op, value)
-            arrays.append(array)
-            inputs.append(vertex)
-        if cls is not None:
-            params = _owned_metadata(op, params)
-        try:
-            y = forward(arrays, **params) if variadic else forward(*arrays, **params)
-        except (ValueError, TypeError, IndexError) as error:
-            raise op.explain(error, arrays, params) from error
-        if residuals:
-            y, *more = y
-            arrays += more
-        return y if cls is None else record(op, cls, y, mask, tuple(inputs), tuple(arrays), params)
-
-    return call
-
-
-def _binder(op: Primitive) -> Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]:
-    """Puts a call's metadata arguments under their names."""
-    names = tuple(op.metadata)
-    defaults = {name: default for name, default in op.metadata.items() if default is not inspect.Parameter.empty}
-    optional = len(defaults) == len(names)
-
-    def bind(positional: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
-        if optional and not positional and not keywords:
-            return defaults
-        params = defaults | keywords
-        if positional:
-            params.update(zip(names, positional, strict=False))
-        if len(params) != len(names) or len(positional) > len(names) or not keywords.keys().isdisjoint(names[: len(positional)]):
-            inspect.signature(op.function).bind(*op.operands, *positional, **keywords)  # raises Python's own message
-        return params
-
-    return bind
-
-
-ATOMIC = frozenset({int, bool, float, str, type(None), slice, type(...)})  # metadata that nobody can change
-
-
-def _owned_metadata(op: Primitive, params: dict[str, Any]) -> dict[str, Any]:
-    """Metadata as it may be kept until backward: no tensor, and nothing that somebody else can change."""
-    return {name: v if v.__class__ in ATOMIC else _metadata(op, name, v) for name, v in params.items()}
-
-
-def _metadata(op: Primitive, name: str, value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        if value.__class__ is tuple and ATOMIC.issuperset(map(type, value)):
-            return value
-        return type(value)([_metadata(op, name, part) for part in value])
-    if isinstance(value, Variable):
-        if value._node is not None and value._node.requires_grad:
-            raise DTypeError(
-                f"{op.name}: {name} is metadata and has no derivative, but the tensor given for it requires grad; "
-                f"pass {name}.detach()"
-            )
-        value = value._data
-    return value.copy() if value.__class__ is ndarray else value

@@ -12,7 +12,7 @@ from tinygrad_edu.errors import DTypeError, GraphError, ShapeError
 from tinygrad_edu.graph import MODE, Constant, Leaf, Node, Variable, note_change
 from tinygrad_edu.ops import activation, elementwise, indexing, linalg, reduction
 from tinygrad_edu.ops import shape as shaping
-from tinygrad_edu.primitive import vertex_of
+from tinygrad_edu.recording import vertex_of
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array, Shape
@@ -24,6 +24,10 @@ Method: TypeAlias = Callable[..., "Tensor"]
 
 def _reflected(op: Callable[..., Any]) -> Method:
     return lambda b, a: op(a, b)
+
+
+def _in_place(ufunc: np.ufunc, op: Callable[..., Any]) -> Method:
+    return lambda tensor, other: _change(tensor, other, ufunc, op)
 
 
 class Tensor(Variable):
@@ -51,9 +55,7 @@ class Tensor(Variable):
     __array_ufunc__ = None  # ndarray's operators leave the work to ours
     __hash__ = object.__hash__  # == compares elements, so identity is what a dictionary goes by
 
-    def __init__(
-        self, data: Any, requires_grad: bool = False, *, dtype: Any = None, name: str | None = None
-    ) -> None:
+    def __init__(self, data: Any, requires_grad: bool = False, *, dtype: Any = None, name: str | None = None) -> None:
         if isinstance(data, Variable):
             data = data._data
         try:
@@ -61,6 +63,15 @@ class Tensor(Variable):
         except (ValueError, TypeError) as error:
             raise ShapeError(f"Tensor: the data is no array of numbers: {error}") from error
         _fill(self, array, requires_grad, name)
+
+    @classmethod
+    def _of(cls, value: Any) -> Tensor:
+        """An engine's result, array or tensor, as a tensor; without a copy."""
+        if isinstance(value, Tensor):
+            return value
+        tensor = cls.__new__(cls)
+        tensor._data, tensor._node = np.asarray(value), None
+        return tensor
 
     # ------------------------------------------------------------------------------------------------------ the array
 
@@ -107,7 +118,7 @@ class Tensor(Variable):
         return self._data.dtype
 
     @property
-    def T(self) -> Tensor:
+    def T(self) -> Tensor:  # noqa: N802 - NumPy's name
         """The tensor with its axes reversed."""
         return self.transpose()
 
@@ -233,8 +244,8 @@ class Tensor(Variable):
     __rmatmul__: Method = _reflected(linalg.matmul)
     __neg__: Method = elementwise.negative
     __abs__: Method = elementwise.abs
-    __eq__: Method = elementwise.equal
-    __ne__: Method = elementwise.not_equal
+    __eq__: Method = elementwise.equal  # type: ignore[assignment]
+    __ne__: Method = elementwise.not_equal  # type: ignore[assignment]
     __lt__: Method = elementwise.less
     __le__: Method = elementwise.less_equal
     __gt__: Method = elementwise.greater
@@ -246,17 +257,10 @@ class Tensor(Variable):
 
     # --------------------------------------------------------------------------------------------------------- changes
 
-    def __iadd__(self, other: Any) -> Tensor:
-        return _change(self, other, np.add, elementwise.add)
-
-    def __isub__(self, other: Any) -> Tensor:
-        return _change(self, other, np.subtract, elementwise.subtract)
-
-    def __imul__(self, other: Any) -> Tensor:
-        return _change(self, other, np.multiply, elementwise.multiply)
-
-    def __itruediv__(self, other: Any) -> Tensor:
-        return _change(self, other, np.divide, elementwise.divide)
+    __iadd__: Method = _in_place(np.add, elementwise.add)
+    __isub__: Method = _in_place(np.subtract, elementwise.subtract)
+    __imul__: Method = _in_place(np.multiply, elementwise.multiply)
+    __itruediv__: Method = _in_place(np.divide, elementwise.divide)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         _check_changeable(self, "x[key] = value")

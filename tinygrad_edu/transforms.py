@@ -11,7 +11,8 @@ import numpy as np
 from tinygrad_edu import engine
 from tinygrad_edu.errors import DTypeError, GraphError
 from tinygrad_edu.graph import Leaf, enable_grad, is_recording, topological_order
-from tinygrad_edu.primitive import Case, primitive, reals
+from tinygrad_edu.primitive import primitive
+from tinygrad_edu.registry import Case, reals
 from tinygrad_edu.tensor import Tensor
 
 
@@ -53,7 +54,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
         create_graph = False
         if y.requires_grad:
             create_graph = outer and _reaches_others(y._node, vertices)
-            found = engine.cotangents(y, wanted=vertices, create_graph=create_graph, retain_graph=outer)
+            found = engine.cotangents(y, wanted=vertices, create_graph=create_graph)
         gradients = [_gradient(found.get(v._node), v) for v in variables.values()]
         in_order = [gradients[sorted(variables).index(p % len(args))] for p in positions]
         value = y if create_graph else y.detach()
@@ -101,8 +102,8 @@ def _variables(f: Callable[..., Any], args: tuple[Any, ...], positions: Sequence
             array = value._data if isinstance(value, Tensor) else np.asarray(value)
             if array.dtype.kind not in "fc":
                 raise DTypeError(
-                    f"grad: argument {position} of {_name(f)} has dtype {array.dtype}, and only floats have a derivative: write the "
-                    "numbers with a decimal point, or convert them with dtype=float"
+                    f"grad: argument {position} of {_name(f)} has dtype {array.dtype}, and only floats have a derivative: write "
+                    "the numbers with a decimal point, or convert them with dtype=float"
                 )
             variables[position] = Tensor(array, requires_grad=True)
     return variables
@@ -115,6 +116,4 @@ def _reaches_others(root: Any, vertices: list[Any]) -> bool:
 
 
 def _gradient(found: Any, variable: Tensor) -> Tensor:
-    if found is None:
-        return Tensor(np.zeros(variable.shape, variable.dtype))
-    return found if isinstance(found, Tensor) else Tensor(found)
+    return Tensor(np.zeros(variable.shape, variable.dtype)) if found is None else Tensor._of(found)

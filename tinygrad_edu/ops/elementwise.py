@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.primitive import Case, primitive, reals
+from tinygrad_edu.primitive import primitive
+from tinygrad_edu.registry import Case, reals
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -63,7 +64,9 @@ def multiply(a: Array, b: Array, /) -> Array:
 multiply.vjp(a=lambda g, b: g * b, b=lambda g, a: g * a)
 
 
-@primitive(forward=np.divide, elementwise=True, label="÷", cases=[Case(a=reals(), b=reals(0.5, 3)), Case(a=reals(), b=reals(-3, -0.5))])
+@primitive(
+    forward=np.divide, elementwise=True, label="÷", cases=[Case(a=reals(), b=reals(0.5, 3)), Case(a=reals(), b=reals(-3, -0.5))]
+)
 def divide(a: Array, b: Array, /) -> Array:
     """y = a / b        ∂L/∂a = g / b        ∂L/∂b = −g y / b
 
@@ -78,11 +81,11 @@ def divide(a: Array, b: Array, /) -> Array:
 divide.vjp(a=lambda g, b: g / b, b=lambda g, y, b: -g * y / b)
 
 
-def _one_less(b: Any) -> Any:
-    """b − 1, but 1 where b is 0: the derivative b aᵇ⁻¹ is then 0 · a, and not 0 · ∞ at a = 0."""
+def _slope(a: Any, b: Any) -> Any:
+    """b aᵇ⁻¹, but 0 and not 0 · ∞ at a = b = 0: there aᵇ is the constant 1."""
     if isinstance(b, (int, float)):
-        return b - 1 if b else 1
-    return where(b == 0, 1, b - 1)
+        return b * a ** (b - 1 if b else 1)
+    return b * a ** where(a == 0, where(b == 0, 1, b - 1), b - 1)
 
 
 @primitive(
@@ -105,7 +108,7 @@ def power(a: Array, b: Array, /) -> Array:
 
 
 power.vjp(
-    a=lambda g, a, b: g * (b * a ** _one_less(b)),
+    a=lambda g, a, b: g * _slope(a, b),
     b=lambda g, y, a: g * y * log(where(a == 0, 1, a)),
 )
 
@@ -174,7 +177,7 @@ sqrt.vjp(a=lambda g, y: g / (2 * y))
 
 
 @primitive(forward=np.abs, elementwise=True, label="|x|", cases=[Case(a=reals(avoid=(0,)))])
-def abs(a: Array, /) -> Array:  # noqa: A001 - NumPy's name
+def abs(a: Array, /) -> Array:
     """y = |a|        ∂L/∂a = g sign(a)  (0 at a = 0)
 
     ``abs(x)`` is the same. Counterpart: ``numpy.abs``.
@@ -272,9 +275,7 @@ minimum.vjp(
 )
 
 
-@primitive(
-    forward=np.where, elementwise=True, cases=[Case(condition=np.array([True, False, True]), a=reals(), b=reals())]
-)
+@primitive(forward=np.where, elementwise=True, cases=[Case(condition=np.array([True, False, True]), a=reals(), b=reals())])
 def where(condition: Array, a: Array, b: Array, /) -> Array:
     """y = a where condition, else b        ∂L/∂a = g [condition]        ∂L/∂b = g [not condition]
 
@@ -299,7 +300,7 @@ where.vjp(
     elementwise=True,
     cases=[Case(a=reals(avoid=(-1, 1.5)), min=[-1, None], max=[1.5]), Case(a=reals(avoid=(-1,)), min=[-1], max=[None])],
 )
-def clip(a: Array, /, min: Any = None, max: Any = None) -> Array:  # noqa: A002 - NumPy's names
+def clip(a: Array, /, min: Any = None, max: Any = None) -> Array:
     """y = min(max(a, low), high)        ∂L/∂a = g [low ≤ a ≤ high]
 
     ``min`` and ``max`` are constants: numbers, arrays, or None for no bound. The gradient passes at the bounds themselves.

@@ -9,7 +9,8 @@ import numpy as np
 
 from tinygrad_edu.ops.reduction import sum_to
 from tinygrad_edu.ops.shape import reshape, swapaxes
-from tinygrad_edu.primitive import Case, primitive, reals
+from tinygrad_edu.primitive import primitive
+from tinygrad_edu.registry import Case, reals
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array, Shape

@@ -9,7 +9,8 @@ import numpy as np
 from tinygrad_edu.ops.elementwise import where
 from tinygrad_edu.ops.indexing import scatter_add
 from tinygrad_edu.ops.shape import reshape
-from tinygrad_edu.primitive import Case, composite, primitive, reals
+from tinygrad_edu.primitive import primitive
+from tinygrad_edu.registry import Case, composite, reals
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array, Shape
@@ -39,7 +40,7 @@ def any_axes(shape: Shape) -> list[Any]:
 
 
 @primitive(forward=np.add.reduce, numpy=np.sum, label="Sum", cases=[Case(a=reals(), axis=any_axes, keepdims=[False, True])])
-def sum(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:  # noqa: A001 - NumPy's name
+def sum(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
     """y = Σ a        ∂L/∂a = g, repeated along the axes that were summed
 
     ``axis`` is None (all), an integer or a tuple. Sum and Repeat are each other's adjoint (*Deep Learning from Scratch 2*,
@@ -119,8 +120,10 @@ def repeat(a: Array, /, repeats: Any, axis: int | None = None) -> Array:
 
 def _sum_copies(g: Any, shape: Shape, repeats: Any, axis: int | None) -> Any:
     if axis is None or not shape:
-        return reshape(_sum_copies(g, (int(np.prod(shape)),), repeats, 0), shape) if len(shape) != 1 else _sum_copies(
-            g, shape, repeats, 0
+        return (
+            reshape(_sum_copies(g, (int(np.prod(shape)),), repeats, 0), shape)
+            if len(shape) != 1
+            else _sum_copies(g, shape, repeats, 0)
         )
     axis %= len(shape)
     before, n, after = shape[:axis], shape[axis], shape[axis + 1 :]
@@ -162,8 +165,12 @@ def _shared(g: Any, y: Any, a: Any, axis: Any) -> Any:
     return where(chosen, keep(g, a.shape, axis) / sum(chosen, axis=axis, keepdims=True), 0)
 
 
-@primitive(forward=np.maximum.reduce, numpy=np.max, cases=[Case(a=reals(grid=(-3, 0.2), nonempty=True), axis=any_axes, keepdims=[False, True])])
-def max(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:  # noqa: A001 - NumPy's name
+@primitive(
+    forward=np.maximum.reduce,
+    numpy=np.max,
+    cases=[Case(a=reals(grid=(-3, 0.2), nonempty=True), axis=any_axes, keepdims=[False, True])],
+)
+def max(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
     """y = max a        ∂L/∂a = g at the maximum, 0 elsewhere; ties share equally
 
     ``axis`` is None (all), an integer or a tuple; an empty axis is an error. Counterpart: ``numpy.max``, ``torch.amax``.
@@ -179,8 +186,12 @@ def max(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:  # noqa
 max.vjp(a=lambda g, y, a, axis: _shared(g, y, a, axis))
 
 
-@primitive(forward=np.minimum.reduce, numpy=np.min, cases=[Case(a=reals(grid=(-3, 0.2), nonempty=True), axis=any_axes, keepdims=[False, True])])
-def min(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:  # noqa: A001 - NumPy's name
+@primitive(
+    forward=np.minimum.reduce,
+    numpy=np.min,
+    cases=[Case(a=reals(grid=(-3, 0.2), nonempty=True), axis=any_axes, keepdims=[False, True])],
+)
+def min(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
     """y = min a        ∂L/∂a = g at the minimum, 0 elsewhere; ties share equally
 
     ``axis`` is None (all), an integer or a tuple; an empty axis is an error. Counterpart: ``numpy.min``, ``torch.amin``.

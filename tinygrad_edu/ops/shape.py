@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.ops.indexing import scatter_add
-from tinygrad_edu.primitive import Case, composite, primitive, reals
+from tinygrad_edu.primitive import primitive
+from tinygrad_edu.registry import Case, composite, reals
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array, Shape
@@ -178,7 +179,8 @@ def stack(arrays: Sequence[Any], /, axis: int = 0) -> Any:
 def pad_widths(shape: Shape, pad_width: Any) -> list[tuple[int, int]]:
     """NumPy's short forms of ``pad_width`` written out: one (before, after) pair for each axis."""
     if isinstance(pad_width, dict):
-        return [tuple(np.broadcast_to(pad_width.get(i, pad_width.get(i - len(shape), 0)), 2).tolist()) for i in range(len(shape))]
+        by_axis = {axis % len(shape): widths for axis, widths in pad_width.items()}
+        pad_width = [np.broadcast_to(by_axis.get(axis, 0), 2) for axis in range(len(shape))]
     return [(before, after) for before, after in np.broadcast_to(pad_width, (len(shape), 2)).tolist()]
 
 
@@ -201,17 +203,17 @@ def pad(a: Array, /, pad_width: Any, mode: str = "constant", constant_values: An
     Tensor([0., 1., 2., 0.])
     """
     if mode == "constant":
-        return np.pad(a, pad_width, constant_values=constant_values)
+        return np.pad(a, pad_widths(np.shape(a), pad_width), constant_values=constant_values)
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
         raise ValueError(f"mode {mode!r} has no derivative here; use constant, edge, reflect, symmetric or wrap")
-    return np.pad(a, pad_width, mode=mode)  # type: ignore[call-overload, no-any-return]
+    return np.pad(a, pad_widths(np.shape(a), pad_width), mode=mode)  # type: ignore[call-overload, no-any-return]
 
 
 def _unpad(g: Any, shape: Shape, pad_width: Any, mode: str) -> Any:
     if mode == "constant":
         return g[tuple([slice(before, before + n) for n, (before, _) in zip(shape, pad_widths(shape, pad_width), strict=True)])]
     # Every element of the result is a copy of one of a: pad the numbers of a's elements to learn of which.
-    source = np.pad(np.arange(int(np.prod(shape))).reshape(shape), pad_width, mode=mode)  # type: ignore[call-overload]
+    source = np.pad(np.arange(int(np.prod(shape))).reshape(shape), pad_widths(shape, pad_width), mode=mode)  # type: ignore[call-overload]
     return reshape(scatter_add(g, source, (int(np.prod(shape)),)), shape)
 
 

@@ -1,0 +1,188 @@
+"""`check_gradients`: analytic derivatives against numerical ones, to any order."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from tinygrad_edu import engine
+from tinygrad_edu.errors import GradientMismatchError, NumericalError
+from tinygrad_edu.graph import Variable, enable_grad
+from tinygrad_edu.tensor import Tensor
+
+if TYPE_CHECKING:
+    from tinygrad_edu.graph import Array
+
+STEP = 1e-3  # of the wider of two central differences; see _derivative
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """What `check_gradients` found: how many derivatives it compared, and the largest difference.
+
+    ``worst_error`` is relative to the larger of 1 and the derivative. ``largest`` is the largest derivative of each order: one
+    that is 0 says that the check compared nothing but zeros.
+    """
+
+    compared: int
+    worst_error: float
+    largest: tuple[float, ...]
+
+    def __str__(self) -> str:
+        orders = ", ".join(f"order {k}: up to {value:.3g}" for k, value in enumerate(self.largest, 1))
+        return f"{self.compared} derivatives agree, worst error {self.worst_error:.2e} ({orders})"
+
+
+def check_gradients(
+    f: Callable[..., Any], *inputs: Any, order: int = 2, rtol: float | None = None, atol: float | None = None, seed: int = 0
+) -> GradientReport:
+    """Compare the derivatives of ``f`` that backward() computes with numerical ones.
+
+    Parameters
+    ----------
+    f: takes tensors and returns a tensor. Where that has several elements, their sum with fixed random weights is checked.
+    inputs: arrays, numbers or tensors. The floating ones are differentiated; integers and booleans are passed on.
+    order: how many times to differentiate. From the second on, ``f`` is replaced by its gradient's sum with random weights, which
+        is a function of the same inputs.
+    rtol, atol: what counts as agreement, |analytic − numerical| ≤ atol + rtol · |numerical|; by default 1e-6 and 1e-7, widened to
+        what float32 and float16 inputs can show.
+    seed: of the random weights.
+
+    Returns a `GradientReport`; raises `GradientMismatchError`, which names the order, the input and the element that differs
+    most. The numerical derivative is that of float64 numbers, by two central differences, the wide one correcting the narrow one.
+
+    >>> import tinygrad_edu as tg
+    >>> report = tg.testing.check_gradients(lambda x, w: tg.tanh(x @ w), [[0.5, -1.0]], [[2.0], [0.3]])
+    >>> report.compared, report.worst_error < 1e-8
+    (8, True)
+    """
+    arrays = [x._data if isinstance(x, Variable) else np.asarray(x) for x in inputs]
+    chosen = [i for i, array in enumerate(arrays) if array.dtype.kind == "f"]
+    if not chosen or order < 1:
+        raise NumericalError(
+            f"check_gradients: nothing to differentiate: order {order}, inputs of dtype {', '.join(str(a.dtype) for a in arrays)}"
+        )
+    eps = max(float(np.finfo(arrays[i].dtype).eps) for i in chosen)
+    rtol = max(1e-6, 50 * eps) if rtol is None else rtol
+    atol = max(1e-7, 50 * eps) if atol is None else atol
+    # Weights away from 0, so that no part of the result goes unseen.
+    rng = np.random.default_rng(seed)
+
+    def weights(shape: tuple[int, ...]) -> Array:
+        return np.asarray(rng.uniform(0.5, 1.5, shape) * rng.choice([-1, 1], shape))
+
+    shape = _evaluate(f, arrays, chosen)[0].shape
+    projection = weights(shape) if shape else np.ones(())
+    directions = [[weights(arrays[i].shape) for i in chosen] for _ in range(order)]
+    compared, worst, largest = 0, 0.0, []
+    for k in range(1, order + 1):
+        level = _Level(f, arrays, chosen, k, projection, directions)
+        analytic = level.gradient()
+        numerical = level.numerical_gradient()
+        for position, a, n in zip(chosen, analytic, numerical, strict=True):
+            error = np.abs(a - n)
+            worst = max(worst, float(np.max(error / np.maximum(1, np.abs(n)), initial=0.0)))
+            bad = ~(error <= atol + rtol * np.abs(n))
+            if bad.any():
+                raise GradientMismatchError(_mismatch(f, k, position, len(inputs), a, n, bad))
+            compared += a.size
+        largest.append(max(float(np.max(np.abs(n), initial=0.0)) for n in numerical))
+    return GradientReport(compared, worst, tuple(largest))
+
+
+# The sums below are NumPy's, on purpose: a checker that projected with recorded operations would use the rules it checks, and
+# two wrong signs would look right.
+Terms: TypeAlias = list[tuple[Tensor, "Array"]]
+
+
+@dataclass
+class _Level:
+    """The scalar function whose gradient is compared at one order: a projection of f, differentiated order − 1 times and
+    projected on a direction each time."""
+
+    f: Callable[..., Any]
+    arrays: list[Array]
+    chosen: list[int]
+    order: int
+    projection: Array
+    directions: Sequence[Sequence[Array]]
+
+    def terms(self, arrays: list[Array], recorded: bool) -> tuple[Terms, list[Any]]:
+        """The function's value at a point as tensors and their weights, and the vertices of its inputs. ``recorded`` says
+        whether the value can be differentiated again."""
+        y, vertices = _evaluate(self.f, arrays, self.chosen)
+        terms: Terms = [(y, self.projection)]
+        for k, direction in enumerate(self.directions[: self.order - 1], 1):
+            pieces = _pull(terms, vertices, create_graph=recorded or k < self.order - 1)
+            terms = [(piece, direction[i]) for i, found in enumerate(pieces) for piece in found]
+        return terms, vertices
+
+    def gradient(self) -> list[Array]:
+        terms, vertices = self.terms(self.arrays, recorded=True)
+        pieces = _pull(terms, vertices, create_graph=False)
+        return [sum((p._data for p in found), np.zeros(v.shape)) for v, found in zip(vertices, pieces, strict=True)]
+
+    def numerical_gradient(self) -> list[Array]:
+        wide = [array.astype(np.float64) if i in self.chosen else array for i, array in enumerate(self.arrays)]
+        return [self._along(wide, i) for i in self.chosen]
+
+    def _along(self, arrays: list[Array], position: int) -> Array:
+        x = arrays[position]
+        gradient = np.zeros(x.shape)
+
+        def value(index: tuple[int, ...], step: float) -> float:
+            moved = x.copy()
+            moved[index] += step
+            terms, _ = self.terms([*arrays[:position], moved, *arrays[position + 1 :]], recorded=False)
+            return float(sum(np.sum(y._data * weight, dtype=np.float64) for y, weight in terms))
+
+        for index in np.ndindex(x.shape):
+            gradient[index] = _derivative(functools.partial(value, index))
+        return gradient
+
+
+def _derivative(value: Callable[[float], float]) -> float:
+    """Central differences at two steps, combined so that the error of order h² cancels (Richardson, 1911): what is left is of
+    order h⁴, and the steps can be long enough for rounding not to matter."""
+    wide = (value(STEP) - value(-STEP)) / (2 * STEP)
+    narrow = (value(STEP / 2) - value(-STEP / 2)) / STEP
+    return (4 * narrow - wide) / 3
+
+
+def _evaluate(f: Callable[..., Any], arrays: list[Array], chosen: list[int]) -> tuple[Tensor, list[Any]]:
+    with enable_grad():
+        variables = [Tensor(array, requires_grad=i in chosen) for i, array in enumerate(arrays)]
+        y = f(*variables)
+    if not isinstance(y, Tensor):
+        raise NumericalError(f"check_gradients: f must return one Tensor, and it returned {type(y).__name__}")
+    return y, [variables[i]._node for i in chosen]
+
+
+def _pull(terms: Terms, vertices: list[Any], create_graph: bool) -> list[list[Tensor]]:
+    """The gradient of a weighted sum of tensors: for each vertex, the pieces that add up to it."""
+    pieces: list[list[Tensor]] = [[] for _ in vertices]
+    for y, weight in terms:
+        if y.requires_grad:
+            found = engine.cotangents(y, weight, wanted=vertices, create_graph=create_graph, retain_graph=True)
+            for vertex, here in zip(vertices, pieces, strict=True):
+                if vertex in found:
+                    here.append(Tensor._of(found[vertex]))
+    return pieces
+
+
+def _mismatch(f: Any, order: int, position: int, count: int, analytic: Array, numerical: Array, bad: Array) -> str:
+    difference = np.where(np.isnan(analytic - numerical), np.inf, np.abs(analytic - numerical))
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(difference)), analytic.shape))
+    a, n = float(analytic[index]), float(numerical[index])
+    lines = [
+        f"the gradient of {getattr(f, '__name__', 'f')} is wrong: order {order}, input {position} of {count} "
+        f"(shape {analytic.shape}), {int(bad.sum())} of {analytic.size} elements differ",
+        f"  worst at {index}: analytic {a:.10g}, numerical {n:.10g}" + (f", ratio {a / n:.6g}" if n else ""),
+    ]
+    if order > 1:
+        lines.append("  the lower orders agree: a rule is right as a number but loses or changes its own derivative")
+    return "\n".join(lines)

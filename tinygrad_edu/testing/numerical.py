@@ -1,0 +1,169 @@
+"""Numerical derivatives by central differences, as in *Deep Learning from Scratch*, chapter 4, made safe.
+
+The function never sees the caller's array: every call gets a copy of its own, so nothing has to be restored when the
+function raises or writes into its argument.
+"""
+
+from __future__ import annotations
+
+import dis
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu.errors import NumericalError
+from tinygrad_edu.graph import Variable, no_grad
+from tinygrad_edu.tensor import from_numpy
+
+if TYPE_CHECKING:
+    from tinygrad_edu.graph import Array
+
+DEFAULT_STEP = 1e-4
+
+
+def numerical_diff(f: Callable[[Any], Any], x: Any, h: float = DEFAULT_STEP) -> float:
+    """f'(x) ≈ (f(x + h) − f(x − h)) / 2h for a function of one number.
+
+    An array is refused: a step along all its elements at once gives a directional derivative, not a derivative; see
+    `numerical_gradient`. Integers are taken as floats. Source: *Deep Learning from Scratch*, section 4.3.1.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.testing.numerical_diff(lambda x: 0.01 * x**2 + 0.1 * x, 5)
+    0.1999999999990898
+    """
+    if np.ndim(x._data if isinstance(x, Variable) else x):
+        raise NumericalError(
+            f"numerical_diff differentiates a function of one number, and x has shape {np.shape(x)}; for a function of an array "
+            "use numerical_gradient"
+        )
+    _check_step(h)
+    point = _float64("numerical_diff", np.asarray(float(x)))
+    return float(_differences(_on_copies(f, x, "numerical_diff"), point, h)[()])
+
+
+def numerical_gradient(f: Callable[[Any], Any], x: Any, h: float = DEFAULT_STEP) -> Array:
+    """The gradient of a function of an array by central differences: (f(x + h eᵢ) − f(x − h eᵢ)) / 2h for every element.
+
+    Parameters
+    ----------
+    f: takes an array like ``x`` (a Tensor, if ``x`` is one) and returns one number. It is called twice for each element.
+    x: floats of any shape, also 0-d and empty. Integers are refused, because a perturbation of them would be rounded away.
+        ``x`` itself is never written to.
+    h: the step. When f computes in float32 or float16 and ``h`` is left alone, a longer step is taken that fits the precision.
+
+    Returns an array of float64 with the shape of ``x``. f gets float64 numbers also where ``x`` has fewer bits: only then is the
+    difference of two nearby values more than rounding noise.
+
+    Raises `NumericalError` when f returns more than one number, or never looks at its argument. Source: *Deep Learning from
+    Scratch*, section 4.4.
+
+    >>> import numpy as np
+    >>> import tinygrad_edu as tg
+    >>> tg.testing.numerical_gradient(lambda x: (x**2).sum(), np.array([3.0, 4.0]))
+    array([6., 8.])
+    """
+    _check_step(h)
+    array = _float64("numerical_gradient", x._data if isinstance(x, Variable) else np.asarray(x))
+    _check_reads_argument(f)
+    evaluate = _on_copies(f, x, "numerical_gradient")
+    values: list[float] = []
+    gradient = _differences(lambda point: _note(values, evaluate(point)), array, h)
+    if array.size and len(set(values)) == 1 and _same_far_away(evaluate, array, values[0]):
+        warnings.warn(
+            "numerical_gradient: f returned the same number wherever it was asked, so the gradient is 0; if f should depend on x, "
+            "it ignores its argument",
+            stacklevel=2,
+        )
+    return gradient
+
+
+def _note(values: list[float], value: Any) -> Any:
+    values.append(float(value))
+    return value
+
+
+def _check_step(h: float) -> None:
+    if not h > 0 or not np.isfinite(h):
+        raise NumericalError(f"the step h is a positive number, got {h!r}")
+
+
+def _float64(name: str, array: Array) -> Array:
+    if array.dtype.kind != "f":
+        raise NumericalError(
+            f"{name}: x has dtype {array.dtype}, and a small step in it would be rounded away; write the numbers with a decimal "
+            "point, or convert them with x.astype(float)"
+        )
+    return array.astype(np.float64)
+
+
+def _on_copies(f: Callable[[Any], Any], like: Any, name: str) -> Callable[[Array], Any]:
+    """f as a function that may do to its argument what it likes, and that returns one number."""
+
+    def evaluate(point: Array) -> Any:
+        argument: Any = point.copy() if isinstance(like, np.ndarray | Variable) or np.ndim(like) else point[()]
+        if isinstance(like, Variable):
+            argument = from_numpy(argument)
+        with no_grad():
+            y = f(argument)
+        y = np.asarray(y._data if isinstance(y, Variable) else y)
+        if y.size != 1 or y.dtype.kind not in "biuf":
+            what = f"shape {y.shape}" if y.dtype.kind in "biuf" else f"type {y.dtype}"
+            raise NumericalError(f"{name}: f must return one real number, and it returned {what}; sum or average it")
+        return y.reshape(())[()]
+
+    return evaluate
+
+
+def _differences(evaluate: Callable[[Array], Any], x: Array, h: float) -> Array:
+    gradient = np.zeros(x.shape)
+    if h == DEFAULT_STEP and x.size:
+        h = max(h, _smallest_step(evaluate(x.copy())))
+    for index, plus, minus in _neighbours(x, h):
+        gradient[index] = (np.float64(evaluate(plus)) - np.float64(evaluate(minus))) / (2 * h)
+    return gradient
+
+
+def _smallest_step(value: Any) -> float:
+    """The step at which rounding in f and the curvature of f weigh about the same: the cube root of f's precision."""
+    return float(np.cbrt(np.finfo(value.dtype).eps)) if value.dtype.kind == "f" else 0.0
+
+
+def _neighbours(x: Array, h: float) -> Iterator[tuple[tuple[int, ...], Array, Array]]:
+    """For every element, its index and x with that element moved up and down."""
+    for index in np.ndindex(x.shape):
+        plus, minus = x.copy(), x.copy()
+        plus[index] = x[index] + h
+        minus[index] = x[index] - h
+        yield index, plus, minus
+
+
+def _check_reads_argument(f: Callable[[Any], Any]) -> None:
+    """Refuse ``lambda W: loss(x, t)``: its code never loads W. (It would work only if W were changed in place.)"""
+    code = getattr(f, "__code__", None)
+    if code is None or not code.co_argcount:
+        return
+    bound = getattr(f, "__self__", None) is not None
+    if code.co_argcount <= bound:
+        return
+    name = code.co_varnames[int(bound)]
+    if not any(name in (i.argval if isinstance(i.argval, tuple) else (i.argval,)) for i in dis.get_instructions(code)):
+        raise NumericalError(
+            f"numerical_gradient: {getattr(f, '__name__', 'f')} never uses its argument {name!r}, so its gradient with respect to "
+            f"it is 0: make the function compute with {name!r}"
+        )
+
+
+def _same_far_away(evaluate: Callable[[Array], Any], x: Array, value: float) -> bool:
+    """Whether f also has this value at points far from x: a step function would not, a function that ignores x does."""
+    rng = np.random.default_rng(0)
+    with np.errstate(all="ignore"):
+        for scale in (1.0, -1.0, 100.0):
+            try:
+                far = float(evaluate(x + scale * (1 + np.abs(x)) * rng.standard_normal(x.shape)))
+            except (ValueError, ArithmeticError):
+                return False  # it looked at the point, and did not like it
+            if far != value:
+                return False
+    return True
