@@ -328,7 +328,7 @@ def test_no_grad_is_local_to_the_task():
 
 def chain(length):
     x = tg.Tensor([1.0], requires_grad=True)
-    start = time.perf_counter()
+    start = time.thread_time()
     y = x
     for _ in range(length):
         y = y + 1.0
@@ -336,7 +336,7 @@ def chain(length):
     assert x.grad.item() == 1
     assert y.item() == length + 1
     del y
-    return (time.perf_counter() - start) / length
+    return (time.thread_time() - start) / length
 
 
 def test_a_chain_of_a_million_is_linear_and_freed_without_recursion():
@@ -353,22 +353,22 @@ def test_a_chain_of_a_million_is_linear_and_freed_without_recursion():
     finally:
         threading.stack_size(0)
     assert done, "the thread died"
-    assert done[0] < 3.0  # the limit is 1.5; tests/benchmarks measures that, alone on the machine
+    assert done[0] < 3  # quadratic time would give 100; tests/benchmarks holds it to 1.5, alone on the machine
 
 
 def test_a_tensor_used_often_costs_linear_time():
     def once(uses):
         x = tg.Tensor(np.ones(10), requires_grad=True)
-        start = time.perf_counter()
+        start = time.thread_time()
         total = x * 0.0
         for _ in range(uses):
             total = total + x
         total.backward(np.ones(10))
         assert x.grad.tolist() == [uses] * 10
-        return (time.perf_counter() - start) / uses
+        return (time.thread_time() - start) / uses
 
     short = min(once(1_000) for _ in range(3))
-    assert min(once(10_000) for _ in range(3)) < 3 * short
+    assert min(once(10_000) for _ in range(3)) < 4 * short  # quadratic time would give 10
 
 
 TRAINING = """

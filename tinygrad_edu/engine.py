@@ -134,13 +134,12 @@ def _seed(root: Variable, gradient: Any, create_graph: bool) -> Any:
                 f"backward() from a tensor of shape {data.shape} needs the gradient of the final scalar with respect to it: "
                 "reduce it first, as in y.sum().backward() or y.mean().backward(), or pass backward(gradient)"
             )
-        seed: Any = np.ones(data.shape, data.dtype)
-    elif isinstance(gradient, Variable):
+        return np.ones(data.shape, data.dtype) if not create_graph else _as_variable(root, np.ones(data.shape, data.dtype))
+    if isinstance(gradient, Variable):
         if create_graph and gradient._data.shape == data.shape and gradient._data.dtype == data.dtype:
             return gradient
-        seed = gradient._data
-    else:
-        seed = np.asarray(gradient)
+        gradient = gradient._data
+    seed: Any = np.asarray(gradient)
     if seed.shape != data.shape or seed.dtype.kind not in "biufc":
         raise GraphError(
             f"backward(gradient): the gradient has shape {seed.shape} and dtype {seed.dtype}, the tensor {data.shape} and "
@@ -256,21 +255,23 @@ def _sum(old: Any, new: Variable) -> Variable:
 
 def _check_usable(order: list[Any]) -> None:
     """Refuse a graph whose arrays were released or have changed, before anything is computed."""
-    newest_change, oldest = last_change[0], order[0].serial
-    for node in order:
+    newest_change = last_change[0]
+    suspects = [
+        node
+        for node in order
+        if node.saved is RELEASED or node.receipt is not None or (node.serial < newest_change and node.active)
+    ]
+    changed = _changed_arrays(order) if suspects else {}
+    for node in suspects:
         if node.saved is RELEASED:
             raise ReleasedError(
                 f"the graph was already used by a backward() that released its arrays (seen at {node.op.name}, shape "
                 f"{node.shape}): call the first one as backward(retain_graph=True), or compute the loss again"
             )
+        if changed:
+            _check_unchanged(node, changed)
         if node.receipt is not None:
             node.receipt.check(node)
-        if node.active:
-            oldest = node.serial
-    if newest_change > oldest:
-        changed = _changed_arrays(order)
-        for node in order:
-            _check_unchanged(node, changed)
 
 
 def _changed_arrays(order: list[Any]) -> dict[int, Constant]:

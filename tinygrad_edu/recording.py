@@ -83,7 +83,7 @@ def _through_repeat(inputs: tuple[Any, ...], position: int, shape: Any, scope: A
     node = new_object(Node)
     node.op = op
     node.inputs = (source,)
-    node.active = op.variant(1, 1).active
+    node.active = (op.variants.get(1) or op.variant(1, 1)).active
     node.saved = ()
     node.params = {"shape": shape}
     node.shape = shape
@@ -223,17 +223,19 @@ def _binder(op: Primitive) -> Callable[[tuple[Any, ...], dict[str, Any]], dict[s
     """Puts a call's metadata arguments under their names."""
     names = tuple(op.metadata)
     defaults = {name: default for name, default in op.metadata.items() if default is not inspect.Parameter.empty}
-    optional = len(defaults) == len(names)
 
     def bind(positional: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
-        if optional and not positional and not keywords:
-            return defaults
         params = defaults | keywords
         if positional:
+            if len(positional) > len(names) or not keywords.keys().isdisjoint(names[: len(positional)]):
+                complain(positional, keywords)
             params.update(zip(names, positional, strict=False))
-        if len(params) != len(names) or len(positional) > len(names) or not keywords.keys().isdisjoint(names[: len(positional)]):
-            inspect.signature(op.function).bind(*op.operands, *positional, **keywords)  # raises Python's own message
+        if len(params) != len(names):
+            complain(positional, keywords)
         return params
+
+    def complain(positional: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        inspect.signature(op.function).bind(*op.operands, *positional, **keywords)  # raises Python's own message
 
     return bind
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from tinygrad_edu import engine
+from tinygrad_edu.changes import in_place, set_item
 from tinygrad_edu.errors import DTypeError, GraphError, ShapeError
 from tinygrad_edu.graph import MODE, Constant, Leaf, Node, Variable, note_change
 from tinygrad_edu.ops import activation, elementwise, indexing, linalg, reduction
@@ -24,10 +25,6 @@ Method: TypeAlias = Callable[..., "Tensor"]
 
 def _reflected(op: Callable[..., Any]) -> Method:
     return lambda b, a: op(a, b)
-
-
-def _in_place(ufunc: np.ufunc, op: Callable[..., Any]) -> Method:
-    return lambda tensor, other: _change(tensor, other, ufunc, op)
 
 
 class Tensor(Variable):
@@ -257,15 +254,13 @@ class Tensor(Variable):
 
     # --------------------------------------------------------------------------------------------------------- changes
 
-    __iadd__: Method = _in_place(np.add, elementwise.add)
-    __isub__: Method = _in_place(np.subtract, elementwise.subtract)
-    __imul__: Method = _in_place(np.multiply, elementwise.multiply)
-    __itruediv__: Method = _in_place(np.divide, elementwise.divide)
+    __iadd__: Method = in_place(np.add, elementwise.add)
+    __isub__: Method = in_place(np.subtract, elementwise.subtract)
+    __imul__: Method = in_place(np.multiply, elementwise.multiply)
+    __itruediv__: Method = in_place(np.divide, elementwise.divide)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        _check_changeable(self, "x[key] = value")
-        self._data[_plain_key(key)] = value._data if isinstance(value, Variable) else value
-        note_change(vertex_of(self))
+        set_item(self, key, value)
 
     # ------------------------------------------------------------------------------------------------------- container
 
@@ -404,43 +399,3 @@ def from_numpy(array: Array, requires_grad: bool = False, *, name: str | None = 
 
 def _restore(data: Array, requires_grad: bool, name: str | None) -> Tensor:
     return Tensor(data, requires_grad, name=name)
-
-
-def _check_changeable(tensor: Tensor, how: str) -> None:
-    if type(tensor._node) is Node:
-        raise GraphError(
-            f"{how}: this tensor is the result of {tensor._node.op.name}, whose array may be needed by backward(); compute a new "
-            "tensor, for instance with where"
-        )
-    if tensor.requires_grad and MODE.get().recording:
-        raise GraphError(
-            f"{how} would change a leaf that requires grad while operations are recorded, and the change has no derivative: "
-            "put it inside `with tg.no_grad():`"
-        )
-    if not tensor._data.flags.writeable:
-        raise GraphError(f"{how}: the array of an operation's result is read-only; change a copy, as in x.detach()")
-
-
-def _change(tensor: Tensor, other: Any, ufunc: Any, op: Any) -> Tensor:
-    """``x += other``: in place for what the user made, a new recorded tensor for the result of an operation, as NumPy and
-    recording would each have it."""
-    if type(tensor._node) is Node or not tensor._data.flags.writeable:
-        result: Tensor = op(tensor, other)
-        return result
-    _check_changeable(tensor, "an operation in place")
-    if isinstance(other, Variable):
-        if other._node is not None and other._node.requires_grad and MODE.get().recording:
-            raise GraphError("an operation in place would lose the gradient of its right-hand side: write x = x + y instead")
-        other = other._data
-    try:
-        ufunc(tensor._data, other, out=tensor._data)
-    except (TypeError, ValueError) as error:
-        raise ShapeError(f"an operation in place on a tensor of shape {tensor.shape}, {tensor.dtype}: {error}") from error
-    note_change(vertex_of(tensor))
-    return tensor
-
-
-def _plain_key(key: Any) -> Any:
-    if isinstance(key, tuple):
-        return tuple([_plain_key(part) for part in key])
-    return key._data if isinstance(key, Variable) else key

@@ -167,9 +167,7 @@ def _chosen(labels: Array, classes: int) -> Array:
 
 
 def _check_range(name: str, labels: Array, classes: int) -> None:
-    # Seen as unsigned, a negative number is huge: one maximum answers both questions.
-    unsigned = labels.view(f"u{labels.itemsize}") if labels.dtype.kind == "i" else labels
-    if labels.size and np.maximum.reduce(unsigned, axis=None) >= classes:
+    if labels.size and (labels.min() < 0 or labels.max() >= classes):
         bad = np.argwhere((labels < 0) | (labels >= classes))[0]
         where_ = f" at {tuple(bad.tolist())}" if labels.ndim else ""
         raise LabelError(f"{name}: label {labels[tuple(bad)]}{where_} is outside 0..{classes - 1}: there are {classes} classes")
@@ -183,8 +181,8 @@ def _check_labels(logits: Array, target: Array) -> None:
         raise LabelError(f"{LOSS}: logits of shape {logits.shape} are empty: a loss over nothing has no value")
     rows = logits.shape[:-1]
     if target.shape == rows and target.dtype.kind in "iu":
-        _check_range(LOSS, target, logits.shape[-1])
-    elif target.shape == logits.shape:
+        return  # whether the numbers are classes shows when they are looked up
+    if target.shape == logits.shape:
         _check_distributions(target)
     else:
         why = ""
@@ -265,7 +263,10 @@ def softmax_cross_entropy(logits: Array, target: Array, /, reduction: str = "mea
         t, picked = target, np.add.reduce(z * target, axis=-1)
     else:
         t = _chosen(target, logits.shape[-1])
-        picked = z[t].reshape(target.shape)
+        picked = z[t]
+        if picked.size != target.size:  # some label is no class, so that no element of its row was chosen
+            _check_range(LOSS, target, logits.shape[-1])
+        picked = picked.reshape(target.shape)
     rows = np.log(total)[..., 0] - picked
     if reduction == "mean":
         rows = np.add.reduce(rows, axis=None) / math.prod(logits.shape[:-1])

@@ -82,9 +82,11 @@ def sum_to(g: Any, shape: Shape) -> Any:
     if g.shape == shape:
         return g
     new = g.ndim - len(shape)
-    total = sum(g, tuple(range(new))) if new else g
+    total = sum(g, axis=tuple(range(new))) if new else g
+    if total.shape == shape:
+        return total
     stretched = tuple([i for i, n in enumerate(shape) if n == 1 != total.shape[i]])
-    return sum(total, stretched, True) if stretched else total
+    return sum(total, axis=stretched, keepdims=True)
 
 
 broadcast_to.vjp(a=lambda g, a_shape: sum_to(g, a_shape))
