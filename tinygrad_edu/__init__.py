@@ -46,11 +46,15 @@ from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, reals
 from tinygrad_edu.tensor import Tensor, from_numpy
 from tinygrad_edu.transforms import grad, value_and_grad
+from tinygrad_edu.viz import Graph, GraphEdge, GraphNode
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Case",
+    "Graph",
+    "GraphEdge",
+    "GraphNode",
     "Tensor",
     "abs",
     "add",

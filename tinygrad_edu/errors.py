@@ -1,4 +1,4 @@
-"""Every error that the library raises on purpose.
+"""Every error that the library raises on purpose. (A call with the wrong arguments is Python's own TypeError.)
 
 Each class also derives from the built-in exception that a NumPy user would expect, so that ``except ValueError`` written
 for NumPy code keeps working::
@@ -7,6 +7,7 @@ for NumPy code keeps working::
     ├── ShapeError             ValueError,     operands whose shapes do not fit, an axis or index that is out of range
     │                          IndexError
     ├── DTypeError             TypeError       integers that would need a gradient, operands that are not numbers
+    ├── ArgumentError          ValueError      an option that is out of range or unknown, an empty list of parameters
     ├── LabelError             ValueError      class labels that do not fit the logits
     ├── GraphError             RuntimeError    backward() from something that is not a differentiable scalar
     │   ├── ReleasedError                      backward() through a graph whose arrays were already released
@@ -29,6 +30,10 @@ class ShapeError(TinygradError, ValueError, IndexError):
 
 class DTypeError(TinygradError, TypeError):
     """A dtype that cannot do what is asked, such as an integer tensor that should require grad."""
+
+
+class ArgumentError(TinygradError, ValueError):
+    """An option that is out of range, unknown or empty."""
 
 
 class LabelError(TinygradError, ValueError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.errors import LabelError
+from tinygrad_edu.errors import ArgumentError, LabelError
 from tinygrad_edu.ops.elementwise import exp, where
 from tinygrad_edu.ops.reduction import any_axes, keep, sum
 from tinygrad_edu.ops.shape import reshape
@@ -253,7 +253,7 @@ def softmax_cross_entropy(logits: Array, target: Array, /, reduction: str = "mea
     """
     logits, target = np.asarray(logits), np.asarray(target)
     if reduction not in _REDUCTIONS:
-        raise ValueError(f"reduction is mean, sum or none, not {reduction!r}")
+        raise ArgumentError(f"reduction is mean, sum or none, not {reduction!r}")
     _check_labels(logits, target)
     z = _shifted(logits, -1)
     p = np.exp(z)

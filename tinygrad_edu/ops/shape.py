@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.errors import ArgumentError
 from tinygrad_edu.ops.indexing import scatter_add
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, composite, reals
@@ -205,7 +206,7 @@ def pad(a: Array, /, pad_width: Any, mode: str = "constant", constant_values: An
     if mode == "constant":
         return np.pad(a, pad_widths(np.shape(a), pad_width), constant_values=constant_values)
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise ValueError(f"mode {mode!r} has no derivative here; use constant, edge, reflect, symmetric or wrap")
+        raise ArgumentError(f"mode {mode!r} has no derivative here; use constant, edge, reflect, symmetric or wrap")
     return np.pad(a, pad_widths(np.shape(a), pad_width), mode=mode)  # type: ignore[call-overload, no-any-return]
 
 

@@ -1,0 +1,96 @@
+"""The command ``tinygrad-edu``.
+
+Exit status: 0 for success, 1 for something that went wrong, 2 for wrong usage, 130 after Ctrl-C, 141 when nobody reads
+the output any more. Results go to standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import tinygrad_edu
+from tinygrad_edu import demo
+from tinygrad_edu.errors import TinygradError
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status; a usage error raises SystemExit, as argparse does."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path need not be writable in the terminal's encoding
+    try:
+        try:
+            arguments = _parser().parse_args(argv)
+            demo.run(arguments.epochs, arguments.out, arguments.seed)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, where a failure can still be reported
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        _discard_output()
+        return BROKEN_PIPE
+    except OSError as error:
+        if error.filename is None:  # a write to standard output failed
+            _discard_output()
+        where = "standard output" if error.filename is None else error.filename
+        return _fail(f"{where}: {error.strerror or error}", 1)
+    except TinygradError as error:
+        return _fail(str(error), 1)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tinygrad-edu", description="The autodiff engine that you can see through.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {tinygrad_edu.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    command = commands.add_parser(
+        "demo",
+        help="train a small net on handwritten digits and check its gradients",
+        description="Train a two-layer net on 1,797 handwritten digits, check every gradient against a numerical one, and write "
+        "history.csv, a picture of the recorded graph (graph.svg) and the loss curve (loss.svg).",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    command.add_argument("--epochs", metavar="N", type=_at_least(1), default=30, help="how often to go through the data")
+    command.add_argument("--out", metavar="DIR", type=_directory, default=Path("demo-output"), help="where to write the files")
+    command.add_argument("--seed", metavar="S", type=_at_least(0), default=0, help="the same seed gives the same numbers")
+    return parser
+
+
+class _at_least:  # noqa: N801 - used like a function
+    """An argument that is a whole number from ``low`` on."""
+
+    def __init__(self, low: int) -> None:
+        self.low = low
+
+    def __call__(self, text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if number < self.low:
+            raise argparse.ArgumentTypeError(f"{number} is less than {self.low}")
+        return number
+
+
+def _directory(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("the name of the directory is empty")
+    return Path(text)
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"tinygrad-edu: {message}", file=sys.stderr)
+    return status
+
+
+def _discard_output() -> None:
+    """Let what is still buffered go nowhere, or the interpreter would fail at it once more when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
