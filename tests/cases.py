@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from tinygrad_edu import Tensor
 from tinygrad_edu.registry import REGISTRY, Case, Operation, Reals
 
+
 def all_cases() -> list[tuple[Operation, Case, str]]:
     """Every case of every operation of the library, with a name for it."""
     return [

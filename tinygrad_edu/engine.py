@@ -202,7 +202,7 @@ def _bad_rule(node: Node, position: int, part: Any) -> RuleError:
     vertex = node.inputs[position]
     op = node.op
     operand = op.operands[0 if op.variadic else position]
-    got = f"a {type(part).__name__} of shape {part.shape}" if hasattr(part, "shape") else repr(part)
+    got = f"a result of type {type(part).__name__} and shape {part.shape}" if hasattr(part, "shape") else repr(part)
     return RuleError(
         f"{op.name}: the rule of operand {operand!r} returned {got}; the gradient must have the operand's shape "
         f"{vertex.shape}. A rule that broadcasts has to be summed back over the repeated axes, and a rule computes only with what "

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tinygrad_edu import engine
+from tinygrad_edu import engine, numpy_protocol
 from tinygrad_edu.changes import in_place, set_item
 from tinygrad_edu.errors import DTypeError, GraphError, ShapeError
-from tinygrad_edu.graph import MODE, Constant, Leaf, Node, Variable, note_change
+from tinygrad_edu.graph import Constant, Leaf, Node, Variable, is_recording, note_change
 from tinygrad_edu.ops import activation, elementwise, indexing, linalg, reduction
 from tinygrad_edu.ops import shape as shaping
 from tinygrad_edu.recording import vertex_of
@@ -49,7 +49,8 @@ class Tensor(Variable):
     """
 
     __slots__ = ()
-    __array_ufunc__ = None  # ndarray's operators leave the work to ours
+    __array_ufunc__ = numpy_protocol.array_ufunc
+    __array_function__ = numpy_protocol.array_function
     __hash__ = object.__hash__  # == compares elements, so identity is what a dictionary goes by
 
     def __init__(self, data: Any, requires_grad: bool = False, *, dtype: Any = None, name: str | None = None) -> None:
@@ -139,11 +140,10 @@ class Tensor(Variable):
         return Tensor(self._data, name=self.name)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        """NumPy's functions see a copy of the numbers. A tensor that requires grad refuses: its gradient would be lost."""
-        if self.requires_grad and MODE.get().recording and type(self._node) is Node:
+        """``np.asarray(x)`` is a copy of the numbers. A tensor that requires grad refuses: its gradient would be lost."""
+        if self.requires_grad and is_recording():
             raise DTypeError(
-                "a recorded tensor would silently lose its gradient in a NumPy function or np.asarray: use the tg. function or "
-                "the method of the same name, or say x.numpy() to take the numbers"
+                "np.asarray of a tensor that requires grad would silently drop its gradient: say x.numpy() to take the numbers"
             )
         return np.array(self._data, dtype)
 

@@ -253,7 +253,7 @@ def softmax_cross_entropy(logits: Array, target: Array, /, reduction: str = "mea
     """
     logits, target = np.asarray(logits), np.asarray(target)
     if reduction not in _REDUCTIONS:
-        raise ArgumentError(f"reduction is mean, sum or none, not {reduction!r}")
+        raise ArgumentError(f"softmax_cross_entropy: reduction is mean, sum or none, not {reduction!r}")
     _check_labels(logits, target)
     z = _shifted(logits, -1)
     p = np.exp(z)

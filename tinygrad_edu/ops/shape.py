@@ -206,7 +206,7 @@ def pad(a: Array, /, pad_width: Any, mode: str = "constant", constant_values: An
     if mode == "constant":
         return np.pad(a, pad_widths(np.shape(a), pad_width), constant_values=constant_values)
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise ArgumentError(f"mode {mode!r} has no derivative here; use constant, edge, reflect, symmetric or wrap")
+        raise ArgumentError(f"pad: mode {mode!r} has no derivative here; use constant, edge, reflect, symmetric or wrap")
     return np.pad(a, pad_widths(np.shape(a), pad_width), mode=mode)  # type: ignore[call-overload, no-any-return]
 
 

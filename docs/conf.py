@@ -1,0 +1,150 @@
+"""Sphinx settings, and the two directives that write the reference of the operations from the operations themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+
+import tinygrad_edu as tg
+from tinygrad_edu.registry import REGISTRY
+
+project = "tinygrad_edu"
+author = "tinygrad_edu contributors"
+copyright = f"2026, {author}"
+release = version = tg.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+default_role = "py:obj"  # `name` in a docstring is a link where there is something of that name
+highlight_language = "text"
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+napoleon_numpy_docstring = False  # the docstrings' "Parameters" become Google's "Parameters:" below
+python_use_unqualified_type_names = True
+add_module_names = False
+
+html_theme = "furo"
+html_title = f"tinygrad_edu {release}"
+html_show_sphinx = False
+
+
+# ----------------------------------------------------------------------------------------------------------- docstrings
+
+
+def prepare(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Turn a docstring, written to be read in a terminal, into what Sphinx and napoleon understand. In place."""
+    formula = lines.pop(0) if lines and has_formula(obj) else None
+    google_parameters(lines)
+    lines[:] = prose(lines)
+    if formula:
+        lines[:0] = [".. code-block:: text", "", *[f"   {part}" for part in formula_parts(formula)], ""]
+
+
+def google_parameters(lines: list[str]) -> None:
+    """Turn the section of parameters, each ``name: meaning`` with its further lines indented, into the form napoleon reads."""
+    for start, line in enumerate(lines[:-1]):
+        if line == "Parameters" and re.fullmatch("-+", lines[start + 1]):
+            end = next((i for i in range(start + 2, len(lines)) if not lines[i].strip()), len(lines))
+            lines[start:end] = ["Parameters:", *["    " + entry for entry in lines[start + 2 : end]]]
+            return
+
+
+def prose(lines: list[str]) -> Iterator[str]:
+    """Sentences in which |x| is the absolute value, not reStructuredText's mark of a substitution, and in which `ShapeError`
+    links to the error though its module is not written. Examples are left alone."""
+    example = False
+    for line in lines:
+        example = bool(line.strip()) and (example or line.lstrip().startswith(">>>"))
+        parts = [line] if example else re.split(r"(``.*?``)", line)
+        yield "".join(part if example or part.startswith("``") else sentence(part) for part in parts)
+
+
+def sentence(text: str) -> str:
+    """See `prose`. The star of (*shape, n) is no emphasis either."""
+    text = re.sub(r"\*(?=[\w.]+[,)])", r"\*", text.replace("|", r"\|"))
+    return re.sub(r"`(\w+)`", lambda m: f"`.{m[1]}`" if hasattr(tg.errors, m[1]) else m[0], text)
+
+
+def formula_parts(formula: str) -> list[str]:
+    """A formula line's parts, without a sentence that may follow: the value, then a derivative for each operand."""
+    return re.split(r"\s{4,}", formula.strip().partition(". ")[0])
+
+
+def has_formula(obj: Any) -> bool:
+    """Whether the first line of the docstring is a formula: of an operation with derivatives it is."""
+    return is_operation(obj) and len(re.split(r"\s{4,}", (obj.__doc__ or "").strip().split("\n")[0])) > 1
+
+
+def is_operation(obj: Any) -> bool:
+    """Whether this is a function of one of the families of operations."""
+    return callable(obj) and (getattr(obj, "__module__", None) or "").startswith("tinygrad_edu.ops.")
+
+
+def skip_operations(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """A Tensor's methods that are operations are described once, with the operations."""
+    return True if what == "class" and is_operation(obj) else None
+
+
+# ----------------------------------------------------------------------------------------------------------- operations
+
+
+def operations() -> dict[str, list[str]]:
+    """The public operations, by the file that they stand in."""
+    families: dict[str, list[str]] = {}
+    for name in tg.__all__:
+        if is_operation(getattr(tg, name)):
+            families.setdefault(getattr(tg, name).__module__.rpartition(".")[2], []).append(name)
+    return families
+
+
+class Generated(Directive):
+    """A directive whose content is reStructuredText that we write."""
+
+    def text(self) -> Iterator[str]:
+        raise NotImplementedError
+
+    def run(self) -> list[nodes.Node]:
+        node = nodes.section()
+        node.document = self.state.document
+        self.state.nested_parse(StringList(list(self.text()), source="operations"), self.content_offset, node, match_titles=True)
+        return node.children
+
+
+class OpTable(Generated):
+    """Every public operation with its formula."""
+
+    def text(self) -> Iterator[str]:
+        yield from [".. list-table::", "   :header-rows: 1", "", "   * - Operation", "     - Value and derivatives"]
+        for name in sorted(name for family in operations().values() for name in family):
+            if name in REGISTRY:
+                first, *rest = formula_parts(REGISTRY[name].formula)
+                yield f"   * - `{name}`"
+                yield f"     - | ``{first}``"
+                yield from [f"       | ``{part}``" for part in rest]
+
+
+class OpReference(Generated):
+    """The docstring of every public operation, one section for each family."""
+
+    def text(self) -> Iterator[str]:
+        for family, names in operations().items():
+            title = family.capitalize()
+            yield from [title, "^" * len(title), ""]
+            for name in names:
+                yield from [f".. autofunction:: tinygrad_edu.{name}", ""]
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx. The docstrings are changed before napoleon (priority 500) reads them."""
+    app.connect("autodoc-process-docstring", prepare, priority=400)
+    app.connect("autodoc-skip-member", skip_operations)
+    app.add_directive("op-table", OpTable)
+    app.add_directive("op-reference", OpReference)
