@@ -121,4 +121,4 @@ __all__ = [
     "where",
 ]
 
-memory.keep_pages()
+memory.tune()

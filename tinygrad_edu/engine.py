@@ -6,8 +6,8 @@ accumulation over paths, who owns an array, and the release of what the graph he
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
+from sys import getrefcount
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,9 +35,13 @@ def backward(root: Variable, gradient: Any = None, *, retain_graph: bool = False
     Nothing is written unless the whole pass succeeds: an error leaves every ``.grad`` as it was.
     """
     arrived = cotangents(root, gradient, retain_graph=retain_graph, create_graph=create_graph)
-    gradients = [(leaf, _owned(arrived, leaf, type(root))) for leaf in list(arrived)]
-    for leaf, new in gradients:
-        leaf.grad = new if leaf.grad is None else leaf.grad + new if create_graph else _sum(leaf.grad, new)
+    for leaf, new in _owned(arrived, type(root)):
+        if leaf.grad is None:
+            leaf.grad = new
+        elif create_graph:
+            leaf.grad = leaf.grad + new
+        else:
+            leaf.grad = _as_variable(root, leaf.grad._data + new._data)  # a gradient that was kept does not change
 
 
 def cotangents(
@@ -120,7 +124,9 @@ def _pull_back(
                 if before.__class__ is ndarray:
                     ours.add(vertex)
         if release:
-            node.release()
+            node.saved = RELEASED
+            if len(active) != len(inputs):
+                node.forget_constants()
         part = before = None  # so that an array's only reference is its entry in `pending`
     return found
 
@@ -134,12 +140,13 @@ def _seed(root: Variable, gradient: Any, create_graph: bool) -> Any:
                 f"backward() from a tensor of shape {data.shape} needs the gradient of the final scalar with respect to it: "
                 "reduce it first, as in y.sum().backward() or y.mean().backward(), or pass backward(gradient)"
             )
-        return np.ones(data.shape, data.dtype) if not create_graph else _as_variable(root, np.ones(data.shape, data.dtype))
+        seed: Any = np.ones(data.shape, data.dtype) if data.ndim else data.dtype.type(1)
+        return _as_variable(root, seed) if create_graph else seed
     if isinstance(gradient, Variable):
         if create_graph and gradient._data.shape == data.shape and gradient._data.dtype == data.dtype:
             return gradient
         gradient = gradient._data
-    seed: Any = np.asarray(gradient)
+    seed = np.asarray(gradient)
     if seed.shape != data.shape or seed.dtype.kind not in "biufc":
         raise GraphError(
             f"backward(gradient): the gradient has shape {seed.shape} and dtype {seed.dtype}, the tensor {data.shape} and "
@@ -213,41 +220,31 @@ def _bad_rule(node: Node, position: int, part: Any) -> RuleError:
 # ------------------------------------------------------------------------------------------------------------- ownership
 
 
-def _references(array: Any) -> int:
-    return sys.getrefcount(array)
-
-
-# References to an array that only one variable holds, seen from inside `_references`. Measured, because interpreters count
-# the references on their own stack differently.
 def _calibrate() -> int:
     array = np.empty(1)
-    return _references(array)
+    return getrefcount(array)
 
 
+# What `getrefcount` says of an array that only one local variable holds. Measured, because interpreters count the references on
+# their own stack differently.
 UNSHARED = _calibrate()
 
 
-def _owned(arrived: dict[Any, Any], leaf: Leaf, cls: type[Variable]) -> Variable:
-    """The gradient as a tensor that nobody else holds: never a view, never shared, always writable."""
-    value = arrived.pop(leaf)
-    tensor = object.__new__(cls)
-    tensor._node = None
-    if isinstance(value, Variable):
-        tensor._data, tensor._node = np.array(value._data), value._node
-        return tensor
-    array = value
-    value = None
-    if array.__class__ is not ndarray or array.base is not None or not array.flags.writeable or _references(array) > UNSHARED:
-        array = np.array(array)
-    tensor._data = array
-    return tensor
-
-
-def _sum(old: Any, new: Variable) -> Variable:
-    """Gradients of separate passes add up to a new array: a gradient that the caller kept does not change behind him."""
-    total = object.__new__(type(new))
-    total._data, total._node = np.asarray(old._data + new._data), None
-    return total
+def _owned(arrived: dict[Any, Any], cls: type[Variable]) -> list[tuple[Leaf, Variable]]:
+    """The gradients as tensors that nobody else holds: never a view, never shared, always writable."""
+    gradients = []
+    for leaf in list(arrived):
+        array = arrived.pop(leaf)
+        tensor = object.__new__(cls)
+        tensor._node = None
+        if isinstance(array, Variable):
+            tensor._data, tensor._node = np.array(array._data), array._node
+        elif array.__class__ is ndarray and array.base is None and getrefcount(array) <= UNSHARED and array.flags.writeable:
+            tensor._data = array
+        else:
+            tensor._data = np.array(array)
+        gradients.append((leaf, tensor))
+    return gradients
 
 
 # ----------------------------------------------------------------------------------------------------- what may be used

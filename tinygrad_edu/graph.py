@@ -168,12 +168,9 @@ class Node:
 
     requires_grad = True
 
-    def release(self) -> None:
-        """Let go of the arrays; keep what a picture needs."""
-        self.saved = RELEASED
-        self.receipt = None
-        if len(self.active) != len(self.inputs):
-            self.inputs = tuple([outline(vertex) for vertex in self.inputs])
+    def forget_constants(self) -> None:
+        """Let go of the constants' arrays; keep what a picture needs."""
+        self.inputs = tuple([outline(vertex) for vertex in self.inputs])
 
     def __repr__(self) -> str:
         return f"<Node {self.op.name} {self.shape} {self.dtype}>"
@@ -221,7 +218,8 @@ def outline(vertex: Any) -> Any:
         return Constant(None, vertex.shape, vertex.dtype)
     if type(vertex) is Constant and vertex.data is not None:
         if vertex._outline is None:
-            vertex._outline = Constant(None, vertex.shape, vertex.dtype, vertex.name)
+            vertex._outline = Constant(None, vertex.shape, vertex.dtype)
+            vertex._outline.serial = vertex.serial
         vertex._outline.name = vertex.name
         return vertex._outline
     return vertex
@@ -259,7 +257,9 @@ def topological_order(root: Any) -> list[Any]:
             if vertex not in seen:
                 seen.add(vertex)
                 order.append(vertex)
-    return newest_first(order)
+    order.sort(key=serial_of, reverse=True)
+    assert order[0] is root, "a vertex must be newer than its inputs"
+    return order
 
 
 def every_vertex(root: Any) -> list[Any]:
@@ -272,16 +272,13 @@ def every_vertex(root: Any) -> list[Any]:
             if vertex not in seen:
                 seen.add(vertex)
                 order.append(vertex)
-    return newest_first(order)
+    order.sort(key=serial_of, reverse=True)
+    return order
+
+
+serial_of = attrgetter("serial")
 
 
 def vertices(inputs: tuple[Any, ...]) -> Iterator[Any]:
     """The inputs that are nodes, leaves or constants, and not plain numbers or arrays."""
     return (vertex for vertex in inputs if isinstance(vertex, Node | Constant))
-
-
-def newest_first(order: list[Any]) -> list[Any]:
-    root = order[0]
-    order.sort(key=attrgetter("serial"), reverse=True)
-    assert order[0] is root, "a vertex must be newer than its inputs"
-    return order

@@ -53,6 +53,7 @@ class Primitive(Operation):
     hint: str | None = field(kw_only=True)
     residuals: dict[str, Callable[..., Any]] = field(kw_only=True)
     rules: dict[str, Rule | None] | None = None
+    may_alias: bool = True  # whether forward could return one of its operands
     variants: dict[Any, Variant] = field(default_factory=dict)
 
     def vjp(self, **rules: Rule | None) -> None:
@@ -287,6 +288,7 @@ def primitive(
         metadata=metadata,
         hint=hint,
         residuals=dict(residuals or {}),
+        may_alias=forward is None,
     )
     make = recording.general
     if not variadic and not residuals:

@@ -38,9 +38,10 @@ def record(
     vertices (or plain values), ``arrays`` their arrays (and the residuals), ``mask`` the bit set of those that require grad."""
     if y.__class__ is not ndarray:
         y = np.asarray(y)
-    for array in arrays:
-        if array is y:
-            y = y.view()  # the result must not make its operand's array read-only
+    if op.may_alias:
+        for array in arrays:
+            if array is y:
+                y = y.view()  # the result must not make its operand's array read-only
     y.setflags(False)
     tensor = new_object(cls)
     tensor._data = y

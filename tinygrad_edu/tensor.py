@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_edu import engine, numpy_protocol
 from tinygrad_edu.changes import in_place, set_item
 from tinygrad_edu.errors import DTypeError, GraphError, ShapeError
-from tinygrad_edu.graph import Constant, Leaf, Node, Variable, is_recording, note_change
+from tinygrad_edu.graph import Constant, Leaf, Node, Variable, is_recording, next_serial, note_change
 from tinygrad_edu.ops import activation, elementwise, indexing, linalg, reduction
 from tinygrad_edu.ops import shape as shaping
 from tinygrad_edu.recording import vertex_of
@@ -94,6 +94,7 @@ class Tensor(Variable):
         if array.shape != self._data.shape:
             raise ShapeError(f"data: the new array has shape {array.shape}, the tensor {self._data.shape}; make a new Tensor")
         self._data = vertex.data = array
+        vertex.changed = next_serial()  # what was recorded before has the old array: no harm, but no picture of its values
 
     @property
     def shape(self) -> Shape:

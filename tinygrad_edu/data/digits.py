@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -34,6 +33,8 @@ def load_digits(test_size: float = 0.2, seed: int = 0, dtype: Any = float) -> Sp
     """
     if np.dtype(dtype).kind != "f":
         raise DTypeError(f"load_digits: images are floats in [0, 1], and {np.dtype(dtype)} is not a floating dtype")
+    from importlib.resources import files  # slow to import, and only needed here
+
     with files(__package__).joinpath("digits.npz").open("rb") as file, np.load(file) as archive:
         images, labels = archive["images"], archive["labels"].astype(np.int64)
     x = images.reshape(len(images), -1).astype(dtype) / 16

@@ -58,9 +58,19 @@ def relu(a: Array, /) -> Array:
 relu.vjp(a=lambda g, y: where(y > 0, g, 0))
 
 
+def _reduce(ufunc: np.ufunc, a: Array, axis: Any) -> Array:
+    """``ufunc.reduce(a, axis, keepdims=True)``. NumPy starts its inner loop once for each row, which for the short rows of a
+    classifier takes five times as long as turning them into columns first."""
+    if a.ndim == 2 and a.shape[1] <= 32 and axis in (-1, 1):
+        y: Array = ufunc.reduce(np.ascontiguousarray(a.T), axis=0)[:, None]
+    else:
+        y = ufunc.reduce(a, axis=axis, keepdims=True)
+    return y
+
+
 def _shifted(a: Array, axis: Any) -> Array:
     """a minus its maximum, which changes no softmax and lets no exponential overflow."""
-    return a - np.maximum.reduce(a, axis=axis, keepdims=True) if a.size else a
+    return a - _reduce(np.maximum, a, axis) if a.size else a
 
 
 def _nonempty_axes(shape: Any) -> list[int]:
@@ -83,7 +93,7 @@ def softmax(a: Array, /, axis: int = -1) -> Array:
     Tensor([9.99954600e-01, 4.53978686e-05, 2.06106005e-09])
     """
     e = np.exp(_shifted(a, axis))
-    y: Array = e / np.add.reduce(e, axis=axis, keepdims=True)
+    y: Array = e / _reduce(np.add, e, axis)
     return y
 
 
@@ -105,7 +115,7 @@ def log_softmax(a: Array, /, axis: int = -1) -> Array:
     Tensor([-1000.,     0.])
     """
     shifted = _shifted(a, axis)
-    y: Array = shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+    y: Array = shifted - np.log(_reduce(np.add, np.exp(shifted), axis))
     return y
 
 
@@ -257,7 +267,7 @@ def softmax_cross_entropy(logits: Array, target: Array, /, reduction: str = "mea
     _check_labels(logits, target)
     z = _shifted(logits, -1)
     p = np.exp(z)
-    total = np.add.reduce(p, axis=-1, keepdims=True)
+    total = _reduce(np.add, p, -1)
     p /= total
     if target.ndim == logits.ndim:
         t, picked = target, np.add.reduce(z * target, axis=-1)
@@ -283,7 +293,4 @@ def _residual(g: Any, p: Any, t: Any, reduction: str) -> Any:
     return (p - t) * g
 
 
-softmax_cross_entropy.vjp(
-    logits=lambda g, p, t, reduction: _residual(g, p, t, reduction),
-    target=None,
-)
+softmax_cross_entropy.vjp(logits=_residual, target=None)

@@ -62,24 +62,24 @@ def _cotangent(g: Any, a_shape: Shape, b_shape: Shape) -> Any:
 
 def _left(g: Any, b: Any, a_shape: Shape) -> Any:
     if b.ndim == 2 and len(a_shape) > 1:
-        return matmul(g, b.T)
+        return g @ b.T
     left, right = _as_matrices(a_shape, b.shape)
     g = _cotangent(g, a_shape, b.shape)
-    full = matmul(g, swapaxes(b if b.ndim > 1 else reshape(b, right), -1, -2))
+    full = g @ swapaxes(b if b.ndim > 1 else reshape(b, right), -1, -2)
     return reshape(sum_to(full, left), a_shape) if len(a_shape) == 1 else sum_to(full, left)
 
 
 def _right(g: Any, a: Any, b_shape: Shape) -> Any:
     if a.ndim == 2 and len(b_shape) == 2:
-        return matmul(a.T, g)
+        return a.T @ g
     left, right = _as_matrices(a.shape, b_shape)
     g = _cotangent(g, a.shape, b_shape)
     if len(right) == 2 and len(left) > 2:  # a batch of rows against one matrix: one product, no sum over the batch
         rows = math.prod(left[:-1])
-        full = matmul(reshape(a, (rows, left[-1])).T, reshape(g, (rows, right[-1])))
+        full = reshape(a, (rows, left[-1])).T @ reshape(g, (rows, right[-1]))
     else:
-        full = matmul(swapaxes(a if a.ndim > 1 else reshape(a, left), -1, -2), g)
+        full = swapaxes(a if a.ndim > 1 else reshape(a, left), -1, -2) @ g
     return reshape(sum_to(full, right), b_shape) if len(b_shape) == 1 else sum_to(full, right)
 
 
-matmul.vjp(a=lambda g, b, a_shape: _left(g, b, a_shape), b=lambda g, a, b_shape: _right(g, a, b_shape))
+matmul.vjp(a=_left, b=_right)

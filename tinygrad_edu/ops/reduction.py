@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,19 +78,19 @@ def broadcast_to(a: Array, /, shape: Any) -> Array:
     """
 
 
-def sum_to(g: Any, shape: Shape) -> Any:
-    """g summed over the axes along which ``shape`` was broadcast: the adjoint of ``broadcast_to``."""
-    if g.shape == shape:
+def sum_to(g: Any, a_shape: Shape) -> Any:
+    """g summed over the axes along which ``a_shape`` was broadcast: the adjoint of ``broadcast_to``."""
+    if g.shape == a_shape:
         return g
-    new = g.ndim - len(shape)
-    total = sum(g, axis=tuple(range(new))) if new else g
-    if total.shape == shape:
+    new = g.ndim - len(a_shape)
+    total = sum(g, axis=0 if new == 1 else tuple(range(new))) if new else g
+    if total.shape == a_shape:
         return total
-    stretched = tuple([i for i, n in enumerate(shape) if n == 1 != total.shape[i]])
+    stretched = tuple([i for i, n in enumerate(a_shape) if n == 1 != total.shape[i]])
     return sum(total, axis=stretched, keepdims=True)
 
 
-broadcast_to.vjp(a=lambda g, a_shape: sum_to(g, a_shape))
+broadcast_to.vjp(a=sum_to)
 
 
 @primitive(
@@ -120,30 +121,26 @@ def repeat(a: Array, /, repeats: Any, axis: int | None = None) -> Array:
     """
 
 
-def _sum_copies(g: Any, shape: Shape, repeats: Any, axis: int | None) -> Any:
-    if axis is None or not shape:
-        return (
-            reshape(_sum_copies(g, (int(np.prod(shape)),), repeats, 0), shape)
-            if len(shape) != 1
-            else _sum_copies(g, shape, repeats, 0)
-        )
-    axis %= len(shape)
-    before, n, after = shape[:axis], shape[axis], shape[axis + 1 :]
+def _sum_copies(g: Any, a_shape: Shape, repeats: Any, axis: int | None) -> Any:
+    if axis is None or not a_shape:  # the elements of the flattened array were repeated
+        return reshape(_sum_copies(g, (math.prod(a_shape),), repeats, 0), a_shape)
+    axis %= len(a_shape)
+    before, n, after = a_shape[:axis], a_shape[axis], a_shape[axis + 1 :]
     if np.size(repeats) == 1:
         times = int(np.reshape(repeats, ()))
         return sum(reshape(g, (*before, n, times, *after)), axis=axis + 1)
     copies_of = np.repeat(np.arange(n), repeats)
-    return scatter_add(g, (slice(None),) * axis + (copies_of,), shape)
+    return scatter_add(g, (slice(None),) * axis + (copies_of,), a_shape)
 
 
-repeat.vjp(a=lambda g, a_shape, repeats, axis: _sum_copies(g, a_shape, repeats, axis))
+repeat.vjp(a=_sum_copies)
 
 
 # ------------------------------------------------------------------------------------------------------ other reductions
 
 
 def _count(shape: Shape, axis: Any) -> int:
-    return int(np.prod([shape[i] for i in reduced_axes(len(shape), axis)], dtype=np.int64))
+    return math.prod([shape[i] for i in reduced_axes(len(shape), axis)])
 
 
 @primitive(forward=np.mean, cases=[Case(a=reals(nonempty=True), axis=any_axes, keepdims=[False, True])])
@@ -185,7 +182,7 @@ def max(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
     """
 
 
-max.vjp(a=lambda g, y, a, axis: _shared(g, y, a, axis))
+max.vjp(a=_shared)
 
 
 @primitive(
@@ -206,7 +203,7 @@ def min(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
     """
 
 
-min.vjp(a=lambda g, y, a, axis: _shared(g, y, a, axis))
+min.vjp(a=_shared)
 
 
 @composite(

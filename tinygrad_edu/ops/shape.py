@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -124,14 +125,15 @@ def squeeze(a: Array, /, axis: Any = None) -> Array:
 squeeze.vjp(a=lambda g, a_shape: reshape(g, a_shape))
 
 
-def _part(g: Any, position: int, shapes: Sequence[Shape], axis: int | None) -> Any:
+def _part(g: Any, position: int, arrays_shape: Sequence[Shape], axis: int | None) -> Any:
     """The piece of a concatenation's cotangent that belongs to one of its operands."""
-    lengths = [int(np.prod(shape)) if axis is None else shape[axis] for shape in shapes]
+    shape = arrays_shape[position]
+    lengths = [math.prod(s) if axis is None else s[axis] for s in arrays_shape]
     start = sum(lengths[:position])
     piece = slice(start, start + lengths[position])
     if axis is None:
-        return reshape(g[piece], shapes[position])
-    return g[(slice(None),) * (axis % len(shapes[position])) + (piece,)]
+        return reshape(g[piece], shape)
+    return g[(slice(None),) * (axis % len(shape)) + (piece,)]
 
 
 @primitive(
@@ -156,7 +158,7 @@ def concatenate(arrays: Sequence[Array], /, axis: int | None = 0) -> Array:
     return np.concatenate(arrays, axis=axis)
 
 
-concatenate.vjp(arrays=lambda g, position, arrays_shape, axis: _part(g, position, arrays_shape, axis))
+concatenate.vjp(arrays=_part)
 
 
 @composite(
@@ -210,12 +212,14 @@ def pad(a: Array, /, pad_width: Any, mode: str = "constant", constant_values: An
     return np.pad(a, pad_widths(np.shape(a), pad_width), mode=mode)  # type: ignore[call-overload, no-any-return]
 
 
-def _unpad(g: Any, shape: Shape, pad_width: Any, mode: str) -> Any:
+def _unpad(g: Any, a_shape: Shape, pad_width: Any, mode: str) -> Any:
+    widths = pad_widths(a_shape, pad_width)
     if mode == "constant":
-        return g[tuple([slice(before, before + n) for n, (before, _) in zip(shape, pad_widths(shape, pad_width), strict=True)])]
+        return g[tuple([slice(before, before + n) for n, (before, _) in zip(a_shape, widths, strict=True)])]
     # Every element of the result is a copy of one of a: pad the numbers of a's elements to learn of which.
-    source = np.pad(np.arange(int(np.prod(shape))).reshape(shape), pad_widths(shape, pad_width), mode=mode)  # type: ignore[call-overload]
-    return reshape(scatter_add(g, source, (int(np.prod(shape)),)), shape)
+    size = math.prod(a_shape)
+    source = np.pad(np.arange(size).reshape(a_shape), widths, mode=mode)  # type: ignore[call-overload]
+    return reshape(scatter_add(g, source, (size,)), a_shape)
 
 
-pad.vjp(a=lambda g, a_shape, pad_width, mode: _unpad(g, a_shape, pad_width, mode))
+pad.vjp(a=_unpad)

@@ -1,0 +1,90 @@
+"""`Graph`: what ``tensor.graph()`` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.graph import Variable
+from tinygrad_edu.viz.drawing import draw
+from tinygrad_edu.viz.files import format_of, write
+from tinygrad_edu.viz.structure import GraphEdge, GraphNode, structure
+
+if TYPE_CHECKING:
+    import graphviz  # type: ignore[import-untyped]
+
+SHOW = ("shape", "dtype", "value", "grad")
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Graph:
+    """The recorded graph that a tensor is the result of, as it is now: a view that later changes do not reach.
+
+    Parameters
+    ----------
+    tensor: the result to look at. One that was not recorded is drawn alone.
+    show: what to write beside each tensor: "shape", "dtype", "value", "grad". Nobody keeps values, so they are computed again, and
+        left out where an array is gone or has changed since. Gradients are those of ``tensor``; where they cannot be computed,
+        because it is no scalar or its graph was released, only leaves have one, their ``.grad``. Nothing is changed by looking.
+
+    ``nodes`` and ``edges`` hold the graph as data, in the order of the program: an operation follows its inputs, and is followed by
+    its result. Raises `ArgumentError` when ``show`` has another word. Counterpart: ``torchviz.make_dot``.
+
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor(2.0, requires_grad=True, name="x")
+    >>> graph = (x * 3 + tg.sin(x)).graph(show=("value",))
+    >>> graph
+    Graph(3 operations, 5 tensors)
+    >>> [node.op for node in graph.nodes if node.kind == "op"]
+    ['multiply', 'sin', 'add']
+    >>> graph.nodes[0].label
+    'x\\nvalue 2'
+    """
+
+    nodes: tuple[GraphNode, ...]
+    edges: tuple[GraphEdge, ...]
+    show: tuple[str, ...]
+
+    def __init__(self, tensor: Variable, *, show: tuple[str, ...] = ("shape",)) -> None:
+        words = (show,) if isinstance(show, str) else tuple(show)
+        unknown = [repr(word) for word in words if word not in SHOW]
+        if unknown:
+            known = ", ".join(map(repr, SHOW))
+            raise ArgumentError(f"graph(show={words!r}): {', '.join(unknown)} cannot be shown; the words are {known}")
+        nodes, edges = structure(tensor, frozenset(words))
+        for name, value in (("nodes", nodes), ("edges", edges), ("show", words)):
+            object.__setattr__(self, name, value)
+
+    def dot(self) -> graphviz.Digraph:
+        """The picture as a ``graphviz.Digraph``, to adapt; its ``source`` is DOT text, the same in every process. This needs the
+        Python package ``graphviz`` and not the program. Counterpart: ``torchviz.make_dot``.
+
+        >>> import tinygrad_edu as tg
+        >>> "o1 -> t1" in tg.exp(tg.Tensor(0.0, requires_grad=True)).graph().dot().source
+        True
+        """
+        return draw(self.nodes, self.edges)
+
+    def render(self, path: str | PathLike[str]) -> Path:
+        """Write the picture to a file, in the format that its suffix names: .svg, .png, .pdf, or .dot and .gv for DOT text.
+
+        Returns the path. Raises `ArgumentError` for another suffix, OSError when the file cannot be written, and `MissingError`
+        when the program ``dot`` is needed, as for all but DOT text, and not installed. A file is written whole or not at all.
+        Counterpart: ``graphviz.Digraph.render``, which leaves the text beside the picture.
+
+        >>> import pathlib, tempfile
+        >>> import tinygrad_edu as tg
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = tg.Tensor(1.0, name="x").graph().render(pathlib.Path(folder, "x.dot"))
+        ...     path.name, "digraph" in path.read_text(encoding="utf-8")
+        ('x.dot', True)
+        """
+        format = format_of(path)
+        return write(self.dot(), Path(path), format)
+
+    def __repr__(self) -> str:
+        operations = sum(node.kind == "op" for node in self.nodes)
+        return f"Graph({operations} operations, {len(self.nodes) - operations} tensors)"

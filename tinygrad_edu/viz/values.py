@@ -1,0 +1,106 @@
+"""Values and gradients for a picture, which nobody keeps: they are computed again, and nothing of the user's is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu import engine
+from tinygrad_edu.errors import GraphError
+from tinygrad_edu.graph import Constant, Leaf, Node, Variable
+
+if TYPE_CHECKING:
+    from tinygrad_edu.graph import Array
+
+WRITTEN_OUT = 6  # the most elements that are written one by one
+
+
+def recompute(root: Variable, program: Iterable[Any], operands: dict[Node, list[Any]]) -> dict[Any, Array]:
+    """The value of every vertex as far as it can be known, from vertices in the order of the program, ``root``'s being the last. It
+    cannot where the graph no longer holds an array, or holds one that was changed after the operation used it."""
+    known: dict[Any, Any] = {}
+    vertex: Any = None
+    with np.errstate(all="ignore"):  # the user saw the warnings when the program ran
+        for vertex in program:
+            if not isinstance(vertex, Node):
+                if vertex.data is not None:
+                    known[vertex] = snapshot(vertex.data)
+            elif all(operand in known and not _outdated(operand, vertex) for operand in operands[vertex]):
+                arrays = [known[operand] for operand in operands[vertex]]
+                known[vertex] = _read_only(vertex.op.compute(arrays, vertex.params))
+        if vertex in known and not _agree(known[vertex], root._data):
+            # An array was changed behind the library's back, or an operation is random: no intermediate value can be trusted.
+            known = {vertex: value for vertex, value in known.items() if not isinstance(vertex, Node)}
+    known[vertex] = snapshot(root._data)
+    return {vertex: _read_only(value) for vertex, value in known.items()}
+
+
+def _agree(again: Array, before: Array) -> bool:
+    """Whether a result that was computed twice is the same, but for what another memory layout makes of the last digits."""
+    if before.dtype.kind not in "fc":
+        return np.array_equal(again, before)
+    return np.allclose(again, before, rtol=100 * np.finfo(before.dtype).eps, atol=0, equal_nan=True)
+
+
+def _outdated(operand: Any, node: Node) -> bool:
+    return isinstance(operand, Constant) and operand.changed > node.serial
+
+
+def gradients(root: Variable, vertices: Iterable[Any]) -> dict[Any, Array]:
+    """The derivative of ``root`` with respect to every vertex. Where that is not to be had, because ``root`` is no scalar or its
+    graph was released, what the leaves have in ``.grad``."""
+    try:
+        with np.errstate(all="ignore"):
+            found = engine.cotangents(root, wanted=vertices, retain_graph=True)
+    except GraphError:
+        found = {leaf: leaf.grad for leaf in vertices if isinstance(leaf, Leaf)}
+    arrays = {vertex: g._data if isinstance(g, Variable) else g for vertex, g in found.items() if g is not None}
+    return {vertex: _read_only(np.array(array)) for vertex, array in arrays.items()}
+
+
+def snapshot(value: Any) -> Any:
+    """An array as it is now. A number stays what it is: as an operand, it leaves the dtype of the result to the other one."""
+    return _read_only(np.array(value)) if isinstance(value, np.ndarray) else value
+
+
+def _read_only(value: Any) -> Array:
+    view = np.asarray(value).view()
+    view.setflags(write=False)
+    return view
+
+
+def written(array: Array) -> str:
+    """An array in one short line: its elements with 4 significant digits, or a summary of them.
+
+    >>> written(np.array([[1, 2], [3, 0.123456]]))
+    '[[1, 2], [3, 0.1235]]'
+    >>> written(np.arange(100.0))
+    '0 … 99, mean 49.5'
+    """
+    if array.size <= WRITTEN_OUT:
+        return _elements(array.tolist())
+    if array.dtype.kind == "b":
+        return f"{np.count_nonzero(array)} of {array.size} true"
+    if array.dtype.kind == "c":
+        return f"size {written(np.abs(array))}"
+    finite = array[np.isfinite(array)]
+    facts = []
+    if finite.size:
+        low, high = _number(finite.min()), _number(finite.max())
+        with np.errstate(over="ignore"):
+            mean = finite.mean(dtype=float)
+        facts = [f"{low} … {high}", f"mean {_number(mean)}"] if low != high else [f"all {low}"]
+    if finite.size < array.size:
+        facts.append(f"{array.size - finite.size} of {array.size} not finite")
+    return ", ".join(facts)
+
+
+def _elements(value: Any) -> str:
+    return f"[{', '.join(map(_elements, value))}]" if isinstance(value, list) else _number(value)
+
+
+def _number(value: Any) -> str:
+    exact = isinstance(value, bool | int | np.integer)
+    return str(value) if exact else f"{value:.4g}"
