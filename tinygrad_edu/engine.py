@@ -113,7 +113,7 @@ def _pull_back(
             if part.shape != vertex.shape:
                 raise _bad_rule(node, position, part)
             if part.dtype is not vertex.dtype and part.dtype != vertex.dtype:
-                part = part.astype(vertex.dtype)
+                part = _as_dtype(node, part, vertex.dtype)
             before = pending.get(vertex)
             if before is None:
                 pending[vertex] = part
@@ -194,6 +194,16 @@ def _leading_to(order: list[Any], wanted: set[Any]) -> set[Any]:
         if any(node.inputs[position] in useful for position, _ in node.active):
             useful.add(node)
     return useful
+
+
+def _as_dtype(node: Node, part: Any, dtype: np.dtype[Any]) -> Any:
+    """A contribution in its tensor's dtype: a float32 tensor that met float64 numbers still has a float32 gradient."""
+    if part.dtype.kind == "c":
+        raise GraphError(
+            f"backward() through {node.op.name}, whose result is {node.dtype}: complex numbers are computed with, but not "
+            "differentiated; keep the real and the imaginary part in tensors of their own"
+        )
+    return part.astype(dtype)
 
 
 def _accept(node: Node, position: int, part: Any, recording: type[Variable] | None) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -304,31 +305,30 @@ class Tensor(Variable):
             facts.append(f"name={self.name!r}")
         return f"Tensor({', '.join(facts)})"
 
-    def __copy__(self) -> Tensor:
-        return self.__deepcopy__({})
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if type(self._node) is Node:
-            raise GraphError("a recorded result cannot be copied with its graph; copy x.detach()")
-        return Tensor(self._data, self.requires_grad, name=self.name)
-
     def __reduce__(self) -> Any:
+        """How to copy and pickle: the numbers, and what was given with them."""
         if type(self._node) is Node:
-            raise GraphError("a recorded result cannot be pickled with its graph; pickle x.detach()")
-        return _restore, (self._data, self.requires_grad, self.name)
+            raise GraphError("a recorded result cannot be copied or pickled with its graph; use x.detach()")
+        return partial(Tensor, name=self.name), (self._data, self.requires_grad)
 
     # --------------------------------------------------------------------------------------------------------- methods
 
     abs: Method = elementwise.abs
+    add: Method = elementwise.add
     clip: Method = elementwise.clip
     cos: Method = elementwise.cos
+    divide: Method = elementwise.divide
     exp: Method = elementwise.exp
     log: Method = elementwise.log
     maximum: Method = elementwise.maximum
     minimum: Method = elementwise.minimum
+    multiply: Method = elementwise.multiply
+    negative: Method = elementwise.negative
+    power: Method = elementwise.power
     sign: Method = elementwise.sign
     sin: Method = elementwise.sin
     sqrt: Method = elementwise.sqrt
+    subtract: Method = elementwise.subtract
     tanh: Method = elementwise.tanh
     broadcast_to: Method = reduction.broadcast_to
     max: Method = reduction.max
@@ -370,10 +370,14 @@ def _fill(tensor: Tensor, array: Array, requires_grad: bool, name: str | None) -
     kind = array.dtype.kind
     if kind not in "biufc":
         raise DTypeError(f"Tensor: dtype {array.dtype} is not numeric; a tensor holds booleans, integers or floats")
-    if requires_grad and kind not in "fc":
+    if requires_grad and kind != "f":
         raise DTypeError(
-            f"only floating tensors can require grad, and this one is {array.dtype}: write the numbers with a decimal point, or "
-            "pass dtype=float"
+            f"only floating tensors can require grad, and this one is {array.dtype}: "
+            + (
+                "keep real and imaginary parts apart"
+                if kind == "c"
+                else "write the numbers with a decimal point, or pass dtype=float"
+            )
         )
     tensor._data = array
     tensor._node = (Leaf if requires_grad else Constant)(array, array.shape, array.dtype, name)
@@ -396,7 +400,3 @@ def from_numpy(array: Array, requires_grad: bool = False, *, name: str | None = 
     tensor = Tensor.__new__(Tensor)
     _fill(tensor, array, requires_grad, name)
     return tensor
-
-
-def _restore(data: Array, requires_grad: bool, name: str | None) -> Tensor:
-    return Tensor(data, requires_grad, name=name)

@@ -100,7 +100,7 @@ def _variables(f: Callable[..., Any], args: tuple[Any, ...], positions: Sequence
             variables[position] = alias(value)
         else:
             array = value._data if isinstance(value, Tensor) else np.asarray(value)
-            if array.dtype.kind not in "fc":
+            if array.dtype.kind != "f":
                 raise DTypeError(
                     f"grad: argument {position} of {_name(f)} has dtype {array.dtype}, and only floats have a derivative: write "
                     "the numbers with a decimal point, or convert them with dtype=float"

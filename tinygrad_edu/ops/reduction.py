@@ -83,11 +83,11 @@ def sum_to(g: Any, a_shape: Shape) -> Any:
     if g.shape == a_shape:
         return g
     new = g.ndim - len(a_shape)
-    total = sum(g, axis=0 if new == 1 else tuple(range(new))) if new else g
+    total = g.sum(axis=tuple(range(new))) if new else g
     if total.shape == a_shape:
         return total
     stretched = tuple([i for i, n in enumerate(a_shape) if n == 1 != total.shape[i]])
-    return sum(total, axis=stretched, keepdims=True)
+    return total.sum(axis=stretched, keepdims=True)
 
 
 broadcast_to.vjp(a=sum_to)
