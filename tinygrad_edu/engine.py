@@ -30,9 +30,22 @@ ndarray = np.ndarray
 
 
 def backward(root: Variable, gradient: Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
-    """Add the derivative of ``root`` to the ``.grad`` of every leaf that it depends on.
+    """Add the derivative of this tensor to the ``.grad`` of every leaf it depends on, by the chain rule in reverse order.
 
-    Nothing is written unless the whole pass succeeds: an error leaves every ``.grad`` as it was.
+    Parameters
+    ----------
+    gradient: ∂L/∂self, of this tensor's shape; 1 for a tensor with one element.
+    retain_graph: keep the graph's arrays, so that ``backward()`` can be called again.
+    create_graph: record the derivative too, so that it can be differentiated.
+
+    Raises `GraphError` when there is nothing to differentiate, `ReleasedError` when the graph was used before, and
+    `MutationError` when an array has changed since. No ``.grad`` is touched unless all of it succeeds.
+
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor(2.0, requires_grad=True)
+    >>> (x**3).backward(create_graph=True)
+    >>> x.grad
+    Tensor(12., requires_grad=True)
     """
     arrived = cotangents(root, gradient, retain_graph=retain_graph, create_graph=create_graph)
     for leaf, new in _owned(arrived, type(root)):

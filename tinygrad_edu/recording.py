@@ -175,7 +175,8 @@ def with_metadata(op: Primitive) -> Callable[..., Any]:
         if not isinstance(a, Variable):
             return forward(a if a.__class__ in PLAIN else plain(op, a), **params)
         x, vertex = a._data, a._node
-        params = _owned_metadata(op, params)
+        if positional or keywords:
+            params = _owned_metadata(op, params)
         try:
             y = forward(x, **params)
         except (ValueError, TypeError, IndexError) as error:
@@ -199,14 +200,14 @@ def general(op: Primitive) -> Callable[..., Any]:
         inputs: list[Any] = []
         for position, value in enumerate(operands):
             if isinstance(value, Variable):
-                cls, array, vertex = value.__class__, value._data, vertex_of(value)
+                cls, array, vertex = value.__class__, value._data, value._node or vertex_of(value)
                 if vertex.requires_grad:
                     mask |= 1 << position
             else:
                 array = vertex = value if value.__class__ in PLAIN else plain(op, value)  # type: ignore[assignment]
             arrays.append(array)
             inputs.append(vertex)
-        if cls is not None:
+        if cls is not None and (keywords or len(args) > fixed):
             params = _owned_metadata(op, params)
         try:
             y = forward(arrays, **params) if variadic else forward(*arrays, **params)
@@ -225,7 +226,11 @@ def _binder(op: Primitive) -> Callable[[tuple[Any, ...], dict[str, Any]], dict[s
     names = tuple(op.metadata)
     defaults = {name: default for name, default in op.metadata.items() if default is not inspect.Parameter.empty}
 
+    complete = len(defaults) == len(names)
+
     def bind(positional: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
+        if complete and not positional and not keywords:
+            return defaults
         params = defaults | keywords
         if positional:
             if len(positional) > len(names) or not keywords.keys().isdisjoint(names[: len(positional)]):

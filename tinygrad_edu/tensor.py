@@ -83,14 +83,14 @@ class Tensor(Variable):
     @data.setter
     def data(self, value: Any) -> None:
         vertex = vertex_of(self)
+        if value is self._data:  # x.data -= step has changed the array and assigns it to itself
+            note_change(vertex)
+            return
         if type(vertex) is Node:
             raise GraphError(
                 f"the data of a recorded result (of {vertex.op.name}) cannot be replaced: its gradient would belong to other "
                 "numbers; compute a new tensor, or start from x.detach()"
             )
-        if value is self._data:  # x.data -= step has changed the array and assigns it to itself
-            note_change(vertex)
-            return
         array = np.array(value, dtype=self._data.dtype)
         if array.shape != self._data.shape:
             raise ShapeError(f"data: the new array has shape {array.shape}, the tensor {self._data.shape}; make a new Tensor")
@@ -197,25 +197,7 @@ class Tensor(Variable):
     def name(self, value: str | None) -> None:
         vertex_of(self).name = value
 
-    def backward(self, gradient: Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
-        """Add the derivative of this tensor to the ``.grad`` of every leaf it depends on, by the chain rule in reverse order.
-
-        Parameters
-        ----------
-        gradient: ∂L/∂self, of this tensor's shape; 1 for a tensor with one element.
-        retain_graph: keep the graph's arrays, so that ``backward()`` can be called again.
-        create_graph: record the derivative too, so that it can be differentiated.
-
-        Raises `GraphError` when there is nothing to differentiate, `ReleasedError` when the graph was used before, and
-        `MutationError` when an array has changed since. No ``.grad`` is touched unless all of it succeeds.
-
-        >>> import tinygrad_edu as tg
-        >>> x = tg.Tensor(2.0, requires_grad=True)
-        >>> (x**3).backward(create_graph=True)
-        >>> x.grad
-        Tensor(12., requires_grad=True)
-        """
-        engine.backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
+    backward = engine.backward
 
     def graph(self, *, show: tuple[str, ...] = ("shape",)) -> Graph:
         """The recorded graph that this tensor is the result of, to draw or to walk; see `Graph`.
