@@ -22,7 +22,7 @@ def rules_with_tests():
     for name, op in sorted(REGISTRY.items()):
         if isinstance(op, Primitive) and op.cases and op.rules:
             for operand, rule in op.rules.items():
-                if rule is not None:
+                if callable(rule):
                     yield pytest.param(op, operand, id=f"{name}.{operand}")
 
 

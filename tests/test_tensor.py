@@ -96,9 +96,9 @@ def test_numpy_does_not_lose_a_gradient_silently():
             np.median(recorded)
         with pytest.raises(DTypeError, match=r"numpy\.cbrt is not recorded"):
             np.cbrt(recorded)
-        with pytest.raises(DTypeError, match=r"numpy\.add\.reduce is not recorded"):
+        with pytest.raises(DTypeError, match=r"numpy\.add\.reduce is not recorded .*x\.detach"):
             np.add.reduce(recorded)
-        with pytest.raises(DTypeError, match=r"numpy\.add is not recorded .*call numpy\.add without out=, where="):
+        with pytest.raises(DTypeError, match=r"numpy\.add is not recorded .*no out= for it .*write array = array \+ tensor"):
             np.add(recorded, 1, out=np.zeros(2))
     assert np.median(x.detach()) == 1.5
     assert np.argmax(x) == 1

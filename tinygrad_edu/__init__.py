@@ -41,7 +41,7 @@ from tinygrad_edu.ops.elementwise import (
 from tinygrad_edu.ops.indexing import getitem, scatter_add
 from tinygrad_edu.ops.linalg import matmul
 from tinygrad_edu.ops.reduction import broadcast_to, max, mean, min, repeat, sum, var
-from tinygrad_edu.ops.shape import concatenate, expand_dims, pad, reshape, squeeze, stack, swapaxes, transpose
+from tinygrad_edu.ops.shape import astype, cast, concatenate, expand_dims, pad, reshape, squeeze, stack, swapaxes, transpose
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, reals
 from tinygrad_edu.tensor import Tensor, from_numpy
@@ -58,7 +58,9 @@ __all__ = [
     "Tensor",
     "abs",
     "add",
+    "astype",
     "broadcast_to",
+    "cast",
     "clip",
     "concatenate",
     "cos",

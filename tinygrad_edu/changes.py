@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.errors import GraphError, ShapeError
-from tinygrad_edu.graph import Node, Variable, is_recording, note_change
+from tinygrad_edu.graph import Leaf, Node, Variable, is_recording, note_change
 from tinygrad_edu.recording import vertex_of
 
 
@@ -20,7 +20,8 @@ def in_place(ufunc: np.ufunc, op: Callable[..., Any]) -> Callable[..., Any]:
     """The method for ``x += y`` and its like."""
 
     def change(tensor: Variable, other: Any) -> Any:
-        if type(tensor._node) is Node or not tensor._data.flags.writeable:
+        vertex = tensor._node
+        if type(vertex) is Node or not (tensor._data.flags.writeable or type(vertex) is Leaf):
             return op(tensor, other)
         check_changeable(tensor, "an operation in place")
         if isinstance(other, Variable):
@@ -32,7 +33,7 @@ def in_place(ufunc: np.ufunc, op: Callable[..., Any]) -> Callable[..., Any]:
         except (TypeError, ValueError) as error:
             array = tensor._data
             raise ShapeError(f"an operation in place on a tensor of shape {array.shape}, {array.dtype}: {error}") from error
-        note_change(vertex_of(tensor))
+        note_change(vertex_of(tensor), tensor._data)
         return tensor
 
     return change
@@ -45,8 +46,11 @@ def set_item(tensor: Variable, key: Any, value: Any) -> None:
         if is_recording() and value._node is not None and value._node.requires_grad:
             raise GraphError("x[key] = value would lose the gradient of the value: build the tensor with where or concatenate")
         value = value._data
-    tensor._data[_plain(key)] = value
-    note_change(vertex_of(tensor))
+    try:
+        tensor._data[_plain(key)] = value
+    except (ValueError, TypeError, IndexError) as error:
+        raise ShapeError(f"x[key] = value on a tensor of shape {tensor._data.shape}: {error}") from error
+    note_change(vertex_of(tensor), tensor._data)
 
 
 def check_changeable(tensor: Variable, how: str) -> None:
@@ -62,7 +66,7 @@ def check_changeable(tensor: Variable, how: str) -> None:
             "put it inside `with tg.no_grad():`"
         )
     if not tensor._data.flags.writeable:
-        raise GraphError(f"{how}: the array of an operation's result is read-only; change a copy, as in x.detach()")
+        raise GraphError(f"{how}: the array is read-only, as an operation's result is; change a copy, as in x.detach()")
 
 
 def _plain(key: Any) -> Any:

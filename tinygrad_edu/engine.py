@@ -16,14 +16,13 @@ import numpy as np
 from tinygrad_edu.errors import GraphError, MutationError, ReleasedError, RuleError
 from tinygrad_edu.graph import (
     RELEASED,
-    Constant,
     Leaf,
     Node,
     Variable,
+    changed_after,
     enable_grad,
     last_change,
     topological_order,
-    vertices,
 )
 
 ndarray = np.ndarray
@@ -48,11 +47,12 @@ def backward(root: Variable, gradient: Any = None, *, retain_graph: bool = False
     Tensor(12., requires_grad=True)
     """
     arrived = cotangents(root, gradient, retain_graph=retain_graph, create_graph=create_graph)
-    for leaf, new in _owned(arrived, type(root)):
+    for leaf, new in owned(arrived, type(root)).items():
         if leaf.grad is None:
             leaf.grad = new
         elif create_graph:
-            leaf.grad = leaf.grad + new
+            with enable_grad():
+                leaf.grad = _own(leaf.grad + new)
         else:
             leaf.grad = _as_variable(root, leaf.grad._data + new._data)  # a gradient that was kept does not change
 
@@ -159,8 +159,11 @@ def _seed(root: Variable, gradient: Any, create_graph: bool) -> Any:
         if create_graph and gradient._data.shape == data.shape and gradient._data.dtype == data.dtype:
             return gradient
         gradient = gradient._data
-    seed = np.asarray(gradient)
-    if seed.shape != data.shape or seed.dtype.kind not in "biufc":
+    try:
+        seed = np.asarray(gradient)
+    except ValueError as error:
+        raise GraphError(f"backward(gradient): the gradient is no array: {error}") from error
+    if seed.shape != data.shape or seed.dtype.kind not in "biuf":
         raise GraphError(
             f"backward(gradient): the gradient has shape {seed.shape} and dtype {seed.dtype}, the tensor {data.shape} and "
             f"{data.dtype}; pass one number for each of its elements"
@@ -253,21 +256,30 @@ def _calibrate() -> int:
 UNSHARED = _calibrate()
 
 
-def _owned(arrived: dict[Any, Any], cls: type[Variable]) -> list[tuple[Leaf, Variable]]:
-    """The gradients as tensors that nobody else holds: never a view, never shared, always writable."""
-    gradients = []
-    for leaf in list(arrived):
-        array = arrived.pop(leaf)
-        tensor = object.__new__(cls)
-        tensor._node = None
+def owned(arrived: dict[Any, Any], cls: type[Variable]) -> dict[Any, Variable]:
+    """The gradients as tensors that nobody else holds: never a view, never shared, always writable. Empties ``arrived``."""
+    gradients = {}
+    for vertex in list(arrived):
+        array = arrived.pop(vertex)
         if isinstance(array, Variable):
-            tensor._data, tensor._node = np.array(array._data), array._node
-        elif array.__class__ is ndarray and array.base is None and getrefcount(array) <= UNSHARED and array.flags.writeable:
-            tensor._data = array
-        else:
-            tensor._data = np.array(array)
-        gradients.append((leaf, tensor))
+            with enable_grad():
+                gradients[vertex] = _own(array)
+            continue
+        if array.__class__ is not ndarray or array.base is not None or getrefcount(array) > UNSHARED or not array.flags.writeable:
+            array = np.array(array)
+        tensor = object.__new__(cls)
+        tensor._data, tensor._node = array, None
+        gradients[vertex] = tensor
     return gradients
+
+
+def _own(recorded: Any) -> Variable:
+    """A recorded gradient as a tensor of its own, with an array of its own."""
+    if type(recorded._node) is Leaf:  # the cotangent that the user passed in: not to be mistaken for its tensor
+        recorded = recorded + 0
+    tensor: Variable = object.__new__(type(recorded))
+    tensor._data, tensor._node = np.array(recorded._data), recorded._node
+    return tensor
 
 
 # ----------------------------------------------------------------------------------------------------- what may be used
@@ -281,38 +293,26 @@ def _check_usable(order: list[Any]) -> None:
         for node in order
         if node.saved is RELEASED or node.receipt is not None or (node.serial < newest_change and node.active)
     ]
-    changed = _changed_arrays(order) if suspects else {}
     for node in suspects:
         if node.saved is RELEASED:
             raise ReleasedError(
-                f"the graph was already used by a backward() that released its arrays (seen at {node.op.name}, shape "
-                f"{node.shape}): call the first one as backward(retain_graph=True), or compute the loss again"
+                f"the graph was already used by a backward() that released its arrays, or failed half-way (seen at "
+                f"{node.op.name}, shape {node.shape}): call the first one as backward(retain_graph=True), or compute the loss again"
             )
-        if changed:
-            _check_unchanged(node, changed)
+        if node.serial < newest_change:
+            _check_unchanged(node)
         if node.receipt is not None:
             node.receipt.check(node)
 
 
-def _changed_arrays(order: list[Any]) -> dict[int, Constant]:
-    """The tensors of this graph that were changed in place, by the identity of their array."""
-    return {
-        id(vertex.data): vertex
-        for member in order
-        for vertex in (member, *vertices(member.inputs))
-        if isinstance(vertex, Constant) and vertex.changed
-    }
-
-
-def _check_unchanged(node: Node, changed: dict[int, Constant]) -> None:
-    """Refuse a node that saved one of these arrays, or a view of one, before it was changed."""
+def _check_unchanged(node: Node) -> None:
+    """Refuse a node that saved an array, or a view of one, that was changed through its tensor since."""
     for array in node.saved:
         if isinstance(array, ndarray):
-            vertex = changed.get(id(array)) or changed.get(id(array.base))
-            if vertex is not None and vertex.changed > node.serial:
-                who = f"{vertex.name!r}" if vertex.name else "a tensor"
+            who = changed_after(array, node.serial)
+            if who is not None:
                 raise MutationError(
-                    f"{who} of shape {vertex.shape} was changed in place after {node.op.name} (result shape {node.shape}) "
+                    f"{who} of shape {array.shape} was changed in place after {node.op.name} (result shape {node.shape}) "
                     "saved it for backward, so the gradient would be wrong: call backward() before changing it, or "
                     "compute with a copy, as in tg.Tensor(x.data)"
                 )

@@ -13,6 +13,7 @@ Inputs that are plain Python numbers or arrays stand in ``Node.inputs`` as they 
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
@@ -236,10 +237,35 @@ class Variable:
 # The serial of the latest change in place of any tensor. Nodes recorded after it need no further check.
 last_change = [0]
 
+# What was changed in place: by the identity of the array that owns the memory, for a view changes with it.
+changes: dict[int, tuple[weakref.ref[Array], int, str | None]] = {}
 
-def note_change(vertex: Constant) -> None:
-    """Remember that a leaf's or constant's array was changed in place, so that backward can refuse to use it."""
-    vertex.changed = last_change[0] = next_serial()
+
+def owner_of(array: Array) -> Array:
+    """The array at the end of a chain of views."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def note_change(vertex: Constant, array: Array) -> None:
+    """Remember that a tensor's array was changed in place, so that backward can refuse to use it."""
+    vertex.changed = last_change[0] = serial = next_serial()
+    owner = owner_of(array)
+    key = id(owner)
+    reference, _, _ = changes.get(key, (None, 0, None))
+    if reference is None or reference() is not owner:
+        reference = weakref.ref(owner, lambda _: changes.pop(key, None))
+    changes[key] = (reference, serial, vertex.name)
+
+
+def changed_after(array: Array, serial: int) -> str | None:
+    """The name of the tensor through which the memory of this array was changed later than ``serial``, if any."""
+    owner = owner_of(array)
+    reference, when, name = changes.get(id(owner), (None, 0, None))
+    if reference is None or when <= serial or reference() is not owner:
+        return None
+    return f"{name!r}" if name else "a tensor"
 
 
 def topological_order(root: Any) -> list[Any]:

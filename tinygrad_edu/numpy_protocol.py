@@ -6,6 +6,7 @@ is refused by name.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,7 +19,9 @@ from tinygrad_edu.primitive import Primitive
 from tinygrad_edu.registry import REGISTRY
 
 OURS: dict[Any, Callable[..., Any]] = {
-    op.numpy: op.function for name, op in REGISTRY.items() if isinstance(op, Primitive) and op.numpy is not None and "." not in name
+    numpy: op.function
+    for name, op in REGISTRY.items()
+    if "." not in name and (numpy := op.numpy if isinstance(op, Primitive) else op.reference) is not None
 }
 
 # Piecewise constant, or not about the numbers at all: nothing is lost when these see plain arrays.
@@ -27,7 +30,7 @@ FLAT = {
     *(np.zeros_like, np.ones_like, np.empty_like, np.full_like),
     *(np.argmax, np.argmin, np.argsort, np.argwhere, np.nonzero, np.count_nonzero, np.searchsorted),
     *(np.all, np.any, np.allclose, np.isclose, np.array_equal, np.isnan, np.isinf, np.isfinite, np.signbit),
-    *(np.floor, np.ceil, np.rint, np.trunc, np.floor_divide, np.logical_and, np.logical_or, np.logical_not),
+    *(np.floor, np.ceil, np.rint, np.round, np.trunc, np.floor_divide, np.logical_and, np.logical_or, np.logical_not),
     *(np.array_repr, np.array_str, np.array2string),
 }
 
@@ -42,7 +45,7 @@ def array_ufunc(_: Any, ufunc: np.ufunc, method: str, *inputs: Any, **options: A
 
 def array_function(_: Any, function: Callable[..., Any], types: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """``Tensor.__array_function__``."""
-    if function in OURS:
+    if function in OURS and _fits(OURS[function], args, options):
         return OURS[function](*args, **options)
     return _on_arrays(function, f"{function.__module__}.{function.__name__}", function, args, options)
 
@@ -53,14 +56,25 @@ def _on_arrays(function: Callable[..., Any], name: str, key: Any, args: tuple[An
         and is_recording()
         and any(tensor._node is not None and tensor._node.requires_grad for tensor in _tensors((args, options)))
     ):
-        if key in OURS:
-            hint = f"call {name} without out=, where= and other options"
+        if "out" in options:
+            hint = "there is no out= for it (and no `array += tensor`): write array = array + tensor"
+        elif key in OURS and "." not in name.removeprefix("numpy."):
+            hint = f"call {name} with the arguments of tg.{OURS[key].__name__}"
         else:
             hint = "write it with operations that are recorded, or pass x.detach() for a constant"
         raise DTypeError(f"{name} is not recorded like this, and would drop the gradient of a tensor that requires grad: {hint}")
     if any(isinstance(out, Variable) for out in options.get("out", ())):
         raise DTypeError(f"{name}: out= cannot be a tensor; assign the result, as in x.data = ...")
     return function(*_arrays(args), **_arrays(options))
+
+
+def _fits(ours: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> bool:
+    """Whether our function takes these arguments; NumPy's may have more."""
+    try:
+        inspect.signature(ours).bind(*args, **options)
+    except TypeError:
+        return False
+    return True
 
 
 def _tensors(value: Any) -> Iterator[Variable]:

@@ -31,7 +31,8 @@ from tinygrad_edu import recording
 from tinygrad_edu.errors import DTypeError, PrimitiveError, ShapeError, TinygradError
 from tinygrad_edu.registry import Case, Operation, register, split_signature
 
-Rule: TypeAlias = Callable[..., Any]
+# A function, None, or NotImplemented (whose type has no public name before Python 3.13).
+Rule: TypeAlias = Any
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,13 @@ class Primitive(Operation):
     metadata: dict[str, Any] = field(kw_only=True)  # name -> default, or inspect.Parameter.empty
     hint: str | None = field(kw_only=True)
     residuals: dict[str, Callable[..., Any]] = field(kw_only=True)
-    rules: dict[str, Rule | None] | None = None
-    may_alias: bool = True  # whether forward could return one of its operands
+    rules: dict[str, Rule] | None = None
+    may_alias: bool = True  # whether forward could return an array that is not its own
     variants: dict[Any, Variant] = field(default_factory=dict)
 
-    def vjp(self, **rules: Rule | None) -> None:
-        """Set the derivative rule of every operand: a function returning that operand's gradient, or None for an operand
-        that has no derivative.
+    def vjp(self, **rules: Rule) -> None:
+        """Set the derivative rule of every operand: a function returning that operand's gradient, None for an operand that has
+        no derivative (or a zero one), or NotImplemented for one whose gradient must not be asked for.
 
         Raises `PrimitiveError` when an operand has no rule, when a rule names no operand, and when a rule asks for
         something that is not known when it runs.
@@ -74,7 +75,7 @@ class Primitive(Operation):
                 )
             )
         for name, rule in rules.items():
-            if rule is not None:
+            if callable(rule):
                 self._wanted(name, rule)
         self.rules = dict(rules)
         self.variants.clear()
@@ -95,6 +96,11 @@ class Primitive(Operation):
         for position in range(count):
             operand = self.operands[0] if self.variadic else self.operands[position]
             rule = self.rules[operand]
+            if mask >> position & 1 and rule is NotImplemented:
+                raise DTypeError(
+                    f"{self.name}: its derivative with respect to {operand} is not implemented, and the tensor given for it "
+                    f"requires grad; pass {operand}.detach()"
+                )
             if mask >> position & 1 and rule is not None:
                 wanted = self._wanted(operand, rule)
                 active.append((position, self._compile(rule, wanted, position)))
@@ -108,8 +114,9 @@ class Primitive(Operation):
         known = {"g", "y", *self.operands, *self.residuals, *self.metadata, *[f"{name}_shape" for name in self.operands]}
         if self.variadic:
             known.add("position")
-        wanted = tuple(inspect.signature(rule).parameters)
-        strange = [name for name in wanted if name not in known]
+        parameters = inspect.signature(rule).parameters.values()
+        wanted = tuple(p.name for p in parameters)
+        strange = [str(p) for p in parameters if p.name not in known or p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         if strange:
             raise PrimitiveError(
                 f"{self.name}.vjp: the rule of {operand!r} asks for {', '.join(strange)}, which is not known when it runs; "
@@ -191,7 +198,7 @@ class Operator(Protocol):
 
     def __call__(self, *operands: Any, **metadata: Any) -> Any: ...
 
-    def vjp(self, **rules: Rule | None) -> None:
+    def vjp(self, **rules: Rule) -> None:
         """See `Primitive.vjp`."""
 
 
@@ -271,6 +278,12 @@ def primitive(
         return lambda function: primitive(function, **options)
     name = function.__name__
     operands, metadata = split_signature(function)
+    taken = {"g", "y", *(["position"] if variadic else [])} & {*operands, *metadata}
+    if taken:
+        raise PrimitiveError(
+            f"{name}: {' and '.join(sorted(taken))} cannot be a parameter: in a rule, g is the cotangent, y the result, and "
+            "position the number of an operand; give it another name"
+        )
     if variadic and len(operands) != 1:
         raise PrimitiveError(f"{name}: variadic=True wants one operand, a sequence; got {', '.join(operands)}")
     op = Primitive(
@@ -288,7 +301,7 @@ def primitive(
         metadata=metadata,
         hint=hint,
         residuals=dict(residuals or {}),
-        may_alias=forward is None,
+        may_alias=not isinstance(forward, np.ufunc),
     )
     make = recording.general
     if not variadic and not residuals:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors import DTypeError, PrimitiveError, ShapeError
 from tinygrad_edu.graph import MODE, Constant, Node, Variable, next_serial
 from tinygrad_edu.registry import REGISTRY
 
@@ -39,9 +39,7 @@ def record(
     if y.__class__ is not ndarray:
         y = np.asarray(y)
     if op.may_alias:
-        for array in arrays:
-            if array is y:
-                y = y.view()  # the result must not make its operand's array read-only
+        y = y.view()  # what the function returned may be somebody's array, and is not to become read-only
     y.setflags(False)
     tensor = new_object(cls)
     tensor._data = y
@@ -121,7 +119,7 @@ def vertex_of(tensor: Variable) -> Any:
 def unary(op: Primitive) -> Callable[..., Any]:
     forward, none = op.forward, dict[str, Any]()
 
-    def call(a: Any) -> Any:
+    def call(a: Any, /) -> Any:
         if not isinstance(a, Variable):
             return forward(a if a.__class__ in PLAIN else plain(op, a))
         x = a._data
@@ -138,7 +136,7 @@ def unary(op: Primitive) -> Callable[..., Any]:
 def binary(op: Primitive) -> Callable[..., Any]:
     forward, none = op.forward, dict[str, Any]()
 
-    def call(a: Any, b: Any) -> Any:
+    def call(a: Any, b: Any, /) -> Any:
         mask = 0
         cls = None
         if isinstance(a, Variable):
@@ -170,7 +168,7 @@ def binary(op: Primitive) -> Callable[..., Any]:
 def with_metadata(op: Primitive) -> Callable[..., Any]:
     forward, bind = op.forward, _binder(op)
 
-    def call(a: Any, *positional: Any, **keywords: Any) -> Any:
+    def call(a: Any, /, *positional: Any, **keywords: Any) -> Any:
         params = bind(positional, keywords)
         if not isinstance(a, Variable):
             return forward(a if a.__class__ in PLAIN else plain(op, a), **params)
@@ -193,6 +191,8 @@ def general(op: Primitive) -> Callable[..., Any]:
     def call(*args: Any, **keywords: Any) -> Any:
         if len(args) < fixed:
             raise TypeError(f"{op.name}() takes {fixed} operands by position ({', '.join(op.operands)}), got {len(args)}")
+        if variadic and not isinstance(args[0], list | tuple | Variable | ndarray):
+            raise DTypeError(f"{op.name}: {op.operands[0]} is a sequence of tensors or arrays, not a {type(args[0]).__name__}")
         operands = tuple(args[0]) if variadic else args[:fixed]
         params = bind(args[fixed:], keywords)
         mask, cls = 0, None
@@ -214,6 +214,8 @@ def general(op: Primitive) -> Callable[..., Any]:
         except (ValueError, TypeError, IndexError) as error:
             raise op.explain(error, arrays, params) from error
         if residuals:
+            if type(y) is not tuple or len(y) != 1 + len(op.residuals):
+                raise PrimitiveError(f"{op.name}: with residuals, the function returns (y, {', '.join(op.residuals)}) as a tuple")
             y, *more = y
             arrays += more
         return y if cls is None else record(op, cls, y, mask, tuple(inputs), tuple(arrays), params)
@@ -258,7 +260,10 @@ def _metadata(op: Primitive, name: str, value: Any) -> Any:
     if isinstance(value, tuple | list):
         if value.__class__ is tuple and ATOMIC.issuperset(map(type, value)):
             return value
-        return type(value)([_metadata(op, name, part) for part in value])
+        parts = [_metadata(op, name, part) for part in value]
+        return tuple(parts) if isinstance(value, tuple) else parts
+    if isinstance(value, dict):
+        return {key: _metadata(op, name, part) for key, part in value.items()}
     if isinstance(value, Variable):
         if value._node is not None and value._node.requires_grad:
             raise DTypeError(

@@ -59,6 +59,10 @@ class Tensor(Variable):
             data = data._data
         try:
             array = np.array(data, dtype)
+        except DTypeError as error:
+            raise DTypeError(
+                "Tensor: the data contains tensors that require grad; join them with tg.stack or tg.concatenate"
+            ) from error
         except (ValueError, TypeError) as error:
             raise ShapeError(f"Tensor: the data is no array of numbers: {error}") from error
         _fill(self, array, requires_grad, name)
@@ -84,7 +88,7 @@ class Tensor(Variable):
     def data(self, value: Any) -> None:
         vertex = vertex_of(self)
         if value is self._data:  # x.data -= step has changed the array and assigns it to itself
-            note_change(vertex)
+            note_change(vertex, value)
             return
         if type(vertex) is Node:
             raise GraphError(
@@ -162,7 +166,9 @@ class Tensor(Variable):
             return
         if type(self._node) is Node:
             raise GraphError("requires_grad of a recorded result cannot be switched off; use x.detach()")
-        _fill(self, self._data, bool(value), self.name)
+        # A result's array is read-only and may be a view of another tensor's: a leaf has its own.
+        array = self._data if self._data.flags.writeable else self._data.copy()
+        _fill(self, array, bool(value), self.name)
 
     @property
     def is_leaf(self) -> bool:
@@ -322,6 +328,7 @@ class Tensor(Variable):
     expand_dims: Method = shaping.expand_dims
     squeeze: Method = shaping.squeeze
     swapaxes: Method = shaping.swapaxes
+    astype: Method = shaping.astype
     matmul: Method = linalg.matmul
     log_softmax: Method = activation.log_softmax
     logsumexp: Method = activation.logsumexp
@@ -377,8 +384,11 @@ def from_numpy(array: Array, requires_grad: bool = False, *, name: str | None = 
     >>> x
     Tensor([7., 0.])
     """
-    if not isinstance(array, np.ndarray):
-        raise DTypeError(f"from_numpy shares the memory of an ndarray, got {type(array).__name__}; Tensor(...) copies anything")
+    if type(array) is not np.ndarray:
+        raise DTypeError(
+            f"from_numpy shares the memory of an ndarray, got {type(array).__name__}: Tensor(...) copies anything, and "
+            "array.view(np.ndarray) makes an ndarray of a subclass"
+        )
     tensor = Tensor.__new__(Tensor)
     _fill(tensor, array, requires_grad, name)
     return tensor

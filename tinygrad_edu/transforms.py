@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
     >>> tg.value_and_grad(lambda x: (x**2).sum())([3.0, 4.0])
     (Tensor(25.), Tensor([6., 8.]))
     """
-    several = not isinstance(argnums, int)
-    positions = tuple(argnums) if not isinstance(argnums, int) else (argnums,)
+    several = isinstance(argnums, Sequence)
+    positions = tuple(argnums) if isinstance(argnums, Sequence) else (index(argnums),)
 
     @functools.wraps(f)
     def differentiated(*args: Any, **keywords: Any) -> tuple[Tensor, Any]:
@@ -55,7 +56,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
         if y.requires_grad:
             create_graph = outer and _reaches_others(y._node, vertices)
             found = engine.cotangents(y, wanted=vertices, create_graph=create_graph)
-        gradients = [_gradient(found.get(v._node), v) for v in variables.values()]
+        gradients_of = engine.owned(found, Tensor)
+        gradients = [gradients_of.get(v._node, Tensor(np.zeros(v.shape, v.dtype))) for v in variables.values()]
         in_order = [gradients[sorted(variables).index(p % len(args))] for p in positions]
         value = y if create_graph else y.detach()
         return value, tuple(in_order) if several else in_order[0]
@@ -113,7 +115,3 @@ def _reaches_others(root: Any, vertices: list[Any]) -> bool:
     """Whether anything but our own fresh variables could be differentiated later: an enclosing derivative's variable, or a
     parameter. Then the derivative has to be recorded in its turn."""
     return any(type(vertex) is Leaf and vertex not in vertices for vertex in topological_order(root))
-
-
-def _gradient(found: Any, variable: Tensor) -> Tensor:
-    return Tensor(np.zeros(variable.shape, variable.dtype)) if found is None else Tensor._of(found)

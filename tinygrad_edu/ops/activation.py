@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
 
+def _floating(a: Array) -> Array:
+    """Integers as floats: −a and a − max a would wrap around in a small or unsigned integer dtype."""
+    return a if isinstance(a, float) or a.dtype.kind == "f" else np.asarray(a, float)
+
+
 @primitive(
     elementwise=True,
     label="σ",
@@ -35,7 +40,7 @@ def sigmoid(a: Array, /) -> Array:
     Tensor([0.        , 0.5       , 0.73105858])
     """
     with np.errstate(over="ignore"):
-        y = np.exp(-a)
+        y = np.exp(-_floating(a))
     y += 1
     return 1 / y
 
@@ -71,6 +76,7 @@ def _reduce(ufunc: np.ufunc, a: Array, axis: Any) -> Array:
 
 def _shifted(a: Array, axis: Any) -> Array:
     """a minus its maximum, which changes no softmax and lets no exponential overflow."""
+    a = _floating(np.asarray(a))
     return a - _reduce(np.maximum, a, axis) if a.size else a
 
 
@@ -138,6 +144,7 @@ def logsumexp(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
     >>> tg.logsumexp(tg.Tensor([1000.0, 1000.0]))
     Tensor(1000.69314718)
     """
+    a = _floating(np.asarray(a))
     top = np.maximum.reduce(a, axis=axis, keepdims=True, initial=-np.inf if np.size(a) == 0 else None)
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore"):  # every summand is zero: ln 0 = -inf is the answer
@@ -290,8 +297,8 @@ def _residual(g: Any, p: Any, t: Any, reduction: str) -> Any:
     if reduction == "none":
         g = reshape(g, (*g.shape, 1))
     elif reduction == "mean":
-        g = g / math.prod(p.shape[:-1])
+        g = g * (1 / math.prod(p.shape[:-1]))  # N itself may be too large for float16
     return (p - t) * g
 
 
-softmax_cross_entropy.vjp(logits=_residual, target=None)
+softmax_cross_entropy.vjp(logits=_residual, target=NotImplemented)

@@ -85,6 +85,9 @@ def _slope(a: Any, b: Any) -> Any:
     """b aᵇ⁻¹, but 0 and not 0 · ∞ at a = b = 0: there aᵇ is the constant 1."""
     if isinstance(b, (int, float)):
         return b * a ** (b - 1 if b else 1)
+    if b.dtype.kind in "biu":  # a constant; and b - 1 would wrap around in an unsigned dtype
+        b = np.asarray(b, float)
+        return b * a ** where(b == 0, 1, b - 1)
     return b * a ** where(a == 0, where(b == 0, 1, b - 1), b - 1)
 
 

@@ -22,6 +22,7 @@ KEYS: list[Any] = [  # every kind of index, for an array of shape (3, 4)
     (1, 2),
     [0, 2],
     np.array([1, 1, 1]),
+    ((0, 0, 1),),
     (np.array([0, 2, 0]), np.array([1, 3, 1])),
     (np.array([[0], [2]]), np.array([1, 1])),
     (slice(None), np.array([-1, 3])),
@@ -34,9 +35,11 @@ KEYS: list[Any] = [  # every kind of index, for an array of shape (3, 4)
 
 
 def _may_repeat(key: Any) -> bool:
-    """Whether an index can read one element twice: only integer arrays can."""
-    parts = key if isinstance(key, tuple) else (key,)
-    return any(isinstance(part, np.ndarray | list) and np.asarray(part).dtype != bool for part in parts)
+    """Whether an index can read one element twice: these parts cannot, and of anything else it is not asked."""
+    return not all(
+        part is None or part is ... or isinstance(part, int | np.integer | slice) or getattr(part, "dtype", None) == np.bool_
+        for part in (key if isinstance(key, tuple) else (key,))
+    )
 
 
 @primitive(

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 def reduced_axes(ndim: int, axis: Any) -> tuple[int, ...]:
     """The axes that an ``axis`` argument means, counted from the front."""
-    if axis is None:
+    if axis is None or ndim == 0:
         return tuple(range(ndim))
-    return tuple([i % ndim for i in (axis if isinstance(axis, tuple | list) else (axis,))])
+    return tuple([i % ndim for i in (axis if isinstance(axis, tuple) else (axis,))])
 
 
 def keep(g: Any, shape: Shape, axis: Any) -> Any:
@@ -155,12 +155,16 @@ def mean(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
     """
 
 
-mean.vjp(a=lambda g, a_shape, axis: broadcast_to(keep(g / _count(a_shape, axis), a_shape, axis), a_shape))
+mean.vjp(a=lambda g, a_shape, axis: broadcast_to(keep(g * _share(a_shape, axis), a_shape, axis), a_shape))
+
+
+def _share(shape: Shape, axis: Any) -> float:
+    return 1 / (_count(shape, axis) or 1)  # n itself may be too large for float16
 
 
 def _shared(g: Any, y: Any, a: Any, axis: Any) -> Any:
     """g for the elements that attain the extremum, in equal parts where several do."""
-    chosen = a == keep(y, a.shape, axis)
+    chosen = where(a == keep(y, a.shape, axis), True, a != a)  # a NaN is the maximum that NumPy gives
     return where(chosen, keep(g, a.shape, axis) / sum(chosen, axis=axis, keepdims=True), 0)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.graph import Variable
 from tinygrad_edu.ops.indexing import scatter_add
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, composite, reals
@@ -179,9 +180,42 @@ def stack(arrays: Sequence[Any], /, axis: int = 0) -> Any:
     return concatenate([expand_dims(array, axis) for array in arrays], axis)
 
 
+@primitive(reference=lambda a, dtype: np.asarray(a).astype(dtype), cases=[Case(a=reals(), dtype=[np.float64])])
+def cast(a: Array, /, dtype: Any) -> Array:
+    """y = a, in another floating dtype        ∂L/∂a = g, in a's dtype
+
+    `astype` for floats; the engine records it when gradients of mixed dtypes are differentiated again.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.cast(tg.Tensor([1.0]), "float32")
+    Tensor([1.], dtype=float32)
+    """
+    return np.asarray(a).astype(dtype)
+
+
+cast.vjp(a=lambda g: g)
+
+
+def astype(a: Any, dtype: Any) -> Any:
+    """y = a, in another dtype. Recorded where that is a floating one, else a constant: a step function's derivative is 0.
+
+    Counterpart: ``numpy.ndarray.astype``, ``torch.Tensor.to``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.astype(tg.Tensor([1.5]), int)
+    Tensor([1])
+    """
+    if np.dtype(dtype).kind == "f" or not isinstance(a, Variable):
+        return cast(a, dtype)
+    return type(a)(a._data, dtype=dtype)  # type: ignore[call-arg]
+
+
 def pad_widths(shape: Shape, pad_width: Any) -> list[tuple[int, int]]:
     """NumPy's short forms of ``pad_width`` written out: one (before, after) pair for each axis."""
     if isinstance(pad_width, dict):
+        for axis in pad_width:
+            if not -len(shape) <= axis < len(shape):
+                raise ValueError(f"pad_width names axis {axis} of an array with {len(shape)} axes")
         by_axis = {axis % len(shape): widths for axis, widths in pad_width.items()}
         pad_width = [np.broadcast_to(by_axis.get(axis, 0), 2) for axis in range(len(shape))]
     return [(before, after) for before, after in np.broadcast_to(pad_width, (len(shape), 2)).tolist()]
