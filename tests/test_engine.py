@@ -432,3 +432,68 @@ def test_a_graph_is_freed_at_once():
         assert node() is None
     finally:
         gc.enable()
+
+
+# --------------------------------------------------------------------------------------- changes through other tensors
+
+
+@pytest.mark.parametrize("view", [lambda c: c.reshape(3), lambda c: c[:], lambda c: c.T, lambda c: c])
+def test_a_change_is_noticed_through_an_unrecorded_view(view):
+    c, x = tg.Tensor([1.0, 2.0, 3.0]), tg.Tensor([1.0, 1.0, 1.0], requires_grad=True)
+    y = (x * view(c)).sum()
+    c *= 10
+    with pytest.raises(MutationError, match="multiply"):
+        y.backward()
+
+
+def test_a_change_is_noticed_whatever_became_of_the_tensor():
+    for rename in (lambda c: setattr(c, "requires_grad", True), lambda c: setattr(c, "data", np.zeros(2))):
+        c, x = tg.Tensor([1.0, 2.0]), tg.Tensor([1.0, 1.0], requires_grad=True)
+        y = (x * c).sum()
+        c *= 10
+        rename(c)
+        with pytest.raises(MutationError):
+            y.backward()
+
+
+def test_a_result_can_become_a_leaf_with_an_array_of_its_own():
+    w = tg.Tensor(np.ones(2)) * 0.5
+    w.requires_grad = True
+    for _ in range(3):
+        (w * w).sum().backward()
+        with tg.no_grad():
+            w -= 0.25 * w.grad
+        w.grad = None
+    assert w.tolist() == [0.0625, 0.0625]
+    c = tg.Tensor([1.0, 2.0])
+    v = c.reshape(2)
+    v.requires_grad = True
+    assert not np.shares_memory(v.data, c.data)
+
+
+def test_gradients_of_several_arguments_are_not_shared():
+    for f in (lambda x, y: tg.exp(x + y).sum(), lambda x, y: (x + y).sum()):
+        a, b = tg.grad(f, (0, 1))(np.zeros(2), np.zeros(2))
+        assert not np.shares_memory(a.data, b.data)
+        assert a.data.flags.writeable
+
+
+def test_mixed_dtypes_can_be_differentiated_twice():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, dtype=np.float32)
+    (x**3 * np.array([1.0, 2.0])).sum().backward(create_graph=True)
+    assert x.grad.dtype == np.float32
+    gradient, x.grad = x.grad, None
+    gradient.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), [6, 24])
+
+
+def test_recorded_gradients_accumulate_and_stay_writable():
+    x = tg.Tensor(2.0, requires_grad=True)
+    v = tg.Tensor(1.0, requires_grad=True)
+    y = x + 0
+    with tg.no_grad():
+        y.backward(v, create_graph=True)
+        y.backward(v, create_graph=True)
+    assert x.grad.data.flags.writeable
+    x.grad.backward()
+    assert v.grad.item() == 2

@@ -256,3 +256,90 @@ def test_metadata_may_follow_by_position_or_by_name():
     scale(x, 2.0, 3).backward()
     scale(x, 2.0, power=2).backward()
     assert x.grad.item() == 12
+
+
+# --------------------------------------------------------------------------------------------------------- corner cases
+
+
+def test_an_index_that_repeats_is_noticed_in_every_spelling():
+    import array
+
+    for key in [((0, 0, 1),), [0, 0, 1], array.array("q", [0, 0, 1]), np.array([0, 0, 1]), tg.Tensor([0, 0, 1])]:
+        x = tg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+        x[key].sum().backward()
+        assert x.grad.tolist() == [2, 1, 0]
+
+
+def test_small_integers_do_not_wrap_around():
+    x = np.array([0, 1, 2], np.uint8)
+    np.testing.assert_allclose(tg.sigmoid(x), tg.sigmoid(x.astype(float)))
+    for f in (tg.softmax, tg.log_softmax, tg.logsumexp):
+        np.testing.assert_allclose(f(tg.Tensor(x)).numpy(), f(x.astype(float)))
+    for zero in (np.zeros(2, np.uint64), np.uint8(0), 0):
+        assert gradient(lambda v, zero=zero: v**zero, [2.0, 1e3]).tolist() == [0, 0]
+
+
+def test_float16_is_averaged_over_many():
+    x = tg.Tensor(np.ones(70_000), requires_grad=True, dtype=np.float16)
+    with np.errstate(over="ignore"):
+        tg.mean(x).backward()
+    np.testing.assert_allclose(x.grad.data[:3], 1 / 70_000, rtol=1e-2)
+
+
+def test_a_nan_maximum_is_not_swallowed():
+    assert np.isnan(gradient(tg.max, [1.0, np.nan])[1]) or gradient(tg.max, [1.0, np.nan])[1] == 1
+
+
+def test_reductions_of_a_single_number_take_an_axis():
+    for f in (tg.sum, tg.max, tg.logsumexp):
+        x = tg.Tensor(3.0, requires_grad=True)
+        f(x, axis=0).backward()
+        assert x.grad.item() == 1
+
+
+def test_metadata_is_kept_as_it_was():
+    x, widths = tg.Tensor([1.0, 2.0, 3.0], requires_grad=True), {0: (1, 0)}
+    y = (tg.pad(x, widths) * np.array([10.0, 1, 2, 3])).sum()
+    widths[0] = (0, 1)
+    y.backward()
+    assert x.grad.tolist() == [1, 2, 3]
+    with pytest.raises(ShapeError, match="axis 5 of an array with 1 axes"):
+        tg.pad(x, {5: 1})
+
+
+def test_a_gradient_that_is_not_implemented_is_refused():
+    soft = tg.Tensor([[0.5, 0.5]], requires_grad=True)
+    with pytest.raises(DTypeError, match=r"derivative with respect to target is not implemented.*target\.detach"):
+        tg.softmax_cross_entropy(tg.Tensor([[1.0, 2.0]], requires_grad=True), soft)
+
+
+def test_a_primitive_may_use_any_names_but_those_of_a_rule():
+    @tg.primitive
+    def leaky(x, *, a=0.1):
+        return np.where(x > 0, x, a * x)
+
+    leaky.vjp(x=lambda g, x, a: tg.where(x > 0, g, a * g))
+    assert gradient(lambda v: leaky(v, a=0.5), [1.0, -1.0]).tolist() == [1, 0.5]
+    with pytest.raises(PrimitiveError, match="g and y cannot be a parameter: in a rule, g is the cotangent"):
+        tg.primitive(lambda y, g: y * g)
+
+    @tg.primitive(residuals={"e": tg.exp})
+    def forgetful(x):
+        return np.exp(x)
+
+    forgetful.vjp(x=lambda g, e: g * e)
+    with pytest.raises(PrimitiveError, match=r"the function returns \(y, e\) as a tuple"):
+        forgetful(tg.Tensor([1.0, 2.0], requires_grad=True))
+
+
+def test_a_primitive_that_returns_somebodys_array_leaves_it_writable():
+    table = np.ones(2)
+    look_up = tg.primitive(lambda x: table)
+    look_up.vjp(x=None)
+    look_up(tg.Tensor([1.0]))
+    same = tg.primitive(forward=np.ascontiguousarray)(lambda x: x)
+    same.vjp(x=lambda g: g)
+    x = tg.Tensor([1.0], requires_grad=True)
+    same(x)
+    assert table.flags.writeable
+    assert x.data.flags.writeable

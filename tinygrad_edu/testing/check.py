@@ -17,7 +17,7 @@ from tinygrad_edu.tensor import Tensor
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
-STEP = 1e-3  # of the wider of two central differences; see _derivative
+STEP = 1e-3  # of the wider of two central differences, for inputs of size 1 or more; see _step and _derivative
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,19 @@ class GradientReport:
     """What `check_gradients` found: how many derivatives it compared, and the largest difference.
 
     ``worst_error`` is relative to the larger of 1 and the derivative. ``largest`` is the largest derivative of each order: one
-    that is 0 says that the check compared nothing but zeros.
+    that is 0 says that the check compared nothing but zeros. ``inconclusive`` counts the derivatives that are smaller than the
+    rounding of f lets a difference show: nothing was learned of those.
     """
 
     compared: int
     worst_error: float
     largest: tuple[float, ...]
+    inconclusive: int = 0
 
     def __str__(self) -> str:
         orders = ", ".join(f"order {k}: up to {value:.3g}" for k, value in enumerate(self.largest, 1))
-        return f"{self.compared} derivatives agree, worst error {self.worst_error:.2e} ({orders})"
+        hidden = f", {self.inconclusive} of them hidden by rounding" if self.inconclusive else ""
+        return f"{self.compared} derivatives agree{hidden}, worst error {self.worst_error:.2e} ({orders})"
 
 
 def check_gradients(
@@ -48,8 +51,8 @@ def check_gradients(
     inputs: arrays, numbers or tensors. The floating ones are differentiated; integers and booleans are passed on.
     order: how many times to differentiate. From the second on, ``f`` is replaced by its gradient's sum with random weights, which
         is a function of the same inputs.
-    rtol, atol: what counts as agreement, |analytic − numerical| ≤ atol + rtol · |numerical|; by default 1e-6 and 1e-7, widened to
-        what float32 and float16 inputs can show.
+    rtol, atol: what counts as agreement, |analytic − numerical| ≤ atol + rtol · |numerical| + the rounding error of the
+        difference; by default 1e-6 and 1e-7, widened to what float32 and float16 inputs can show.
     seed: of the random weights.
 
     Returns a `GradientReport`; raises `GradientMismatchError`, which names the order, the input and the element that differs
@@ -78,20 +81,21 @@ def check_gradients(
     shape = _evaluate(f, arrays, chosen)[0].shape
     projection = weights(shape) if shape else np.ones(())
     directions = [[weights(arrays[i].shape) for i in chosen] for _ in range(order)]
-    compared, worst, largest = 0, 0.0, []
+    compared, hidden, worst, largest = 0, 0, 0.0, []
     for k in range(1, order + 1):
         level = _Level(f, arrays, chosen, k, projection, directions)
         analytic = level.gradient()
         numerical = level.numerical_gradient()
-        for position, a, n in zip(chosen, analytic, numerical, strict=True):
+        for position, a, (n, rounding) in zip(chosen, analytic, numerical, strict=True):
             error = np.abs(a - n)
             worst = max(worst, float(np.max(error / np.maximum(1, np.abs(n)), initial=0.0)))
-            bad = ~(error <= atol + rtol * np.abs(n))
+            bad = ~(error <= atol + rtol * np.abs(n) + rounding)
             if bad.any():
                 raise GradientMismatchError(_mismatch(f, k, position, len(inputs), a, n, bad))
             compared += a.size
-        largest.append(max(float(np.max(np.abs(n), initial=0.0)) for n in numerical))
-    return GradientReport(compared, worst, tuple(largest))
+            hidden += int(np.sum((rounding > atol) & (rounding > np.maximum(np.abs(a), np.abs(n)))))
+        largest.append(max(float(np.max(np.abs(n), initial=0.0)) for n, _ in numerical))
+    return GradientReport(compared, worst, tuple(largest), hidden)
 
 
 # The sums below are NumPy's, on purpose: a checker that projected with recorded operations would use the rules it checks, and
@@ -126,13 +130,14 @@ class _Level:
         pieces = _pull(terms, vertices, create_graph=False)
         return [sum((p._data for p in found), np.zeros(v.shape)) for v, found in zip(vertices, pieces, strict=True)]
 
-    def numerical_gradient(self) -> list[Array]:
+    def numerical_gradient(self) -> list[tuple[Array, Array]]:
+        """For each input, the numerical derivatives and their rounding errors."""
         wide = [array.astype(np.float64) if i in self.chosen else array for i, array in enumerate(self.arrays)]
         return [self._along(wide, i) for i in self.chosen]
 
-    def _along(self, arrays: list[Array], position: int) -> Array:
+    def _along(self, arrays: list[Array], position: int) -> tuple[Array, Array]:
         x = arrays[position]
-        gradient = np.zeros(x.shape)
+        gradient, rounding = np.zeros(x.shape), np.zeros(x.shape)
 
         def value(index: tuple[int, ...], step: float) -> float:
             moved = x.copy()
@@ -141,24 +146,30 @@ class _Level:
             return float(sum(np.sum(y._data * weight, dtype=np.float64) for y, weight in terms))
 
         for index in np.ndindex(x.shape):
-            gradient[index] = _derivative(functools.partial(value, index))
-        return gradient
+            gradient[index], rounding[index] = _derivative(functools.partial(value, index), _step(float(x[index])))
+        return gradient, rounding
 
 
-def _derivative(value: Callable[[float], float]) -> float:
+def _step(x: float) -> float:
+    """Short beside a small input, so that it stays on one side of a kink or pole at 0, and never lost beside a large one."""
+    return max(STEP * min(1.0, abs(x) or 1.0), 1e-7, 1e-6 * abs(x))
+
+
+def _derivative(value: Callable[[float], float], h: float) -> tuple[float, float]:
     """Central differences at two steps, combined so that the error of order h² cancels (Richardson, 1911): what is left is of
-    order h⁴, and the steps can be long enough for rounding not to matter."""
-    wide = (value(STEP) - value(-STEP)) / (2 * STEP)
-    narrow = (value(STEP / 2) - value(-STEP / 2)) / STEP
-    return (4 * narrow - wide) / 3
+    order h⁴, and the steps can be long enough for rounding to matter little. Returns how much it may matter, too."""
+    values = [value(step) for step in (h, -h, h / 2, -h / 2)]
+    wide, narrow = (values[0] - values[1]) / (2 * h), (values[2] - values[3]) / h
+    return (4 * narrow - wide) / 3, 8 * float(np.finfo(float).eps) * max(map(abs, values)) / h
 
 
 def _evaluate(f: Callable[..., Any], arrays: list[Array], chosen: list[int]) -> tuple[Tensor, list[Any]]:
     with enable_grad():
         variables = [Tensor(array, requires_grad=i in chosen) for i, array in enumerate(arrays)]
         y = f(*variables)
-    if not isinstance(y, Tensor):
-        raise NumericalError(f"check_gradients: f must return one Tensor, and it returned {type(y).__name__}")
+    if not isinstance(y, Tensor) or y.dtype.kind != "f":
+        what = f"a Tensor of {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
+        raise NumericalError(f"check_gradients: f must return one Tensor of floats, and it returned {what}")
     return y, [variables[i]._node for i in chosen]
 
 
@@ -183,6 +194,8 @@ def _mismatch(f: Any, order: int, position: int, count: int, analytic: Array, nu
         f"(shape {analytic.shape}), {int(bad.sum())} of {analytic.size} elements differ",
         f"  worst at {index}: analytic {a:.10g}, numerical {n:.10g}" + (f", ratio {a / n:.6g}" if n else ""),
     ]
-    if order > 1:
+    if not np.isfinite(n):
+        lines.append("  the numerical derivative is not finite: f is not defined, or overflows, near this input")
+    elif order > 1:
         lines.append("  the lower orders agree: a rule is right as a number but loses or changes its own derivative")
     return "\n".join(lines)

@@ -51,7 +51,8 @@ def numerical_gradient(f: Callable[[Any], Any], x: Any, h: float = DEFAULT_STEP)
     f: takes an array like ``x`` (a Tensor, if ``x`` is one) and returns one number. It is called twice for each element.
     x: floats of any shape, also 0-d and empty. Integers are refused, because a perturbation of them would be rounded away.
         ``x`` itself is never written to.
-    h: the step. When f computes in float32 or float16 and ``h`` is left alone, a longer step is taken that fits the precision.
+    h: the step, the same for every element: beside a number of 1e12 and more, 1e-4 is rounded away and the difference is 0, as
+        the book warns. If it is left alone and f computes in float32 or float16, a longer one is taken that fits the precision.
 
     Returns an array of float64 with the shape of ``x``. f gets float64 numbers also where ``x`` has fewer bits: only then is the
     difference of two nearby values more than rounding noise.
@@ -118,7 +119,7 @@ def _on_copies(f: Callable[[Any], Any], like: Any, name: str) -> Callable[[Array
 
 def _differences(evaluate: Callable[[Array], Any], x: Array, h: float) -> Array:
     gradient = np.zeros(x.shape)
-    if h == DEFAULT_STEP and x.size:
+    if h == DEFAULT_STEP and x.size:  # not a step that somebody asked for
         h = max(h, _smallest_step(evaluate(x.copy())))
     for index, plus, minus in _neighbours(x, h):
         gradient[index] = (np.float64(evaluate(plus)) - np.float64(evaluate(minus))) / (2 * h)
@@ -159,7 +160,7 @@ def _same_far_away(evaluate: Callable[[Array], Any], x: Array, value: float) -> 
     """Whether f also has this value at points far from x: a step function would not, a function that ignores x does."""
     rng = np.random.default_rng(0)
     with np.errstate(all="ignore"):
-        for scale in (1.0, -1.0, 100.0):
+        for scale in 10.0 ** np.arange(-4, 5).repeat(2):
             try:
                 far = float(evaluate(x + scale * (1 + np.abs(x)) * rng.standard_normal(x.shape)))
             except (ValueError, ArithmeticError):
