@@ -288,18 +288,13 @@ def _own(recorded: Any) -> Variable:
 def _check_usable(order: list[Any]) -> None:
     """Refuse a graph whose arrays were released or have changed, before anything is computed."""
     newest_change = last_change[0]
-    suspects = [
-        node
-        for node in order
-        if node.saved is RELEASED or node.receipt is not None or (node.serial < newest_change and node.active)
-    ]
-    for node in suspects:
+    for node in order:
         if node.saved is RELEASED:
             raise ReleasedError(
                 f"the graph was already used by a backward() that released its arrays, or failed half-way (seen at "
                 f"{node.op.name}, shape {node.shape}): call the first one as backward(retain_graph=True), or compute the loss again"
             )
-        if node.serial < newest_change:
+        if node.saved and node.serial < newest_change:
             _check_unchanged(node)
         if node.receipt is not None:
             node.receipt.check(node)
@@ -309,8 +304,9 @@ def _check_unchanged(node: Node) -> None:
     """Refuse a node that saved an array, or a view of one, that was changed through its tensor since."""
     for array in node.saved:
         if isinstance(array, ndarray):
-            who = changed_after(array, node.serial)
-            if who is not None:
+            change = changed_after(array, node.serial)
+            if change is not None:
+                who = f"{change.name!r}" if change.name else "a tensor"
                 raise MutationError(
                     f"{who} of shape {array.shape} was changed in place after {node.op.name} (result shape {node.shape}) "
                     "saved it for backward, so the gradient would be wrong: call backward() before changing it, or "

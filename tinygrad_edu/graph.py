@@ -180,7 +180,7 @@ class Node:
 class Constant:
     """A tensor that the user made and that is not differentiated. It also stands for raw arrays in a released graph."""
 
-    __slots__ = ("_outline", "changed", "data", "dtype", "name", "serial", "shape")
+    __slots__ = ("_outline", "change", "changed", "data", "dtype", "name", "serial", "shape")
     op = None
     active: tuple[tuple[int, Pull], ...] = ()
     inputs: tuple[Any, ...] = ()
@@ -194,7 +194,8 @@ class Constant:
         self.dtype = dtype
         self.name = name
         self.serial = next_serial()
-        self.changed = 0  # serial number of the last change in place
+        self.changed = 0  # serial number of the last change
+        self.change: Change | None = None  # the entry in `changes` for this array, once it was changed in place
         self._outline: Constant | None = None
 
     def __repr__(self) -> str:
@@ -237,8 +238,20 @@ class Variable:
 # The serial of the latest change in place of any tensor. Nodes recorded after it need no further check.
 last_change = [0]
 
-# What was changed in place: by the identity of the array that owns the memory, for a view changes with it.
-changes: dict[int, tuple[weakref.ref[Array], int, str | None]] = {}
+
+class Change:
+    """That the memory of an array was changed in place, when, and under which name."""
+
+    __slots__ = ("name", "owner", "serial")
+
+    def __init__(self, owner: weakref.ref[Array]) -> None:
+        self.owner = owner
+        self.serial = 0
+        self.name: str | None = None
+
+
+# By the identity of the array that owns the memory, for a view changes with it.
+changes: dict[int, Change] = {}
 
 
 def owner_of(array: Array) -> Array:
@@ -250,22 +263,23 @@ def owner_of(array: Array) -> Array:
 
 def note_change(vertex: Constant, array: Array) -> None:
     """Remember that a tensor's array was changed in place, so that backward can refuse to use it."""
-    vertex.changed = last_change[0] = serial = next_serial()
-    owner = owner_of(array)
-    key = id(owner)
-    reference, _, _ = changes.get(key, (None, 0, None))
-    if reference is None or reference() is not owner:
-        reference = weakref.ref(owner, lambda _: changes.pop(key, None))
-    changes[key] = (reference, serial, vertex.name)
+    change = vertex.change
+    if change is None:
+        owner = owner_of(array)
+        key = id(owner)
+        change = changes.get(key)
+        if change is None or change.owner() is not owner:
+            change = changes[key] = Change(weakref.ref(owner, lambda _: changes.pop(key, None)))
+        change.name = vertex.name
+        vertex.change = change
+    vertex.changed = last_change[0] = change.serial = next_serial()
 
 
-def changed_after(array: Array, serial: int) -> str | None:
-    """The name of the tensor through which the memory of this array was changed later than ``serial``, if any."""
+def changed_after(array: Array, serial: int) -> Change | None:
+    """The change of this array's memory through a tensor later than ``serial``, if there was one."""
     owner = owner_of(array)
-    reference, when, name = changes.get(id(owner), (None, 0, None))
-    if reference is None or when <= serial or reference() is not owner:
-        return None
-    return f"{name!r}" if name else "a tensor"
+    change = changes.get(id(owner))
+    return change if change is not None and change.serial > serial and change.owner() is owner else None
 
 
 def topological_order(root: Any) -> list[Any]:

@@ -54,7 +54,7 @@ class Primitive(Operation):
     hint: str | None = field(kw_only=True)
     residuals: dict[str, Callable[..., Any]] = field(kw_only=True)
     rules: dict[str, Rule] | None = None
-    may_alias: bool = True  # whether forward could return an array that is not its own
+    may_alias: bool = True  # whether forward could return somebody's array itself; the library's own never do
     variants: dict[Any, Variant] = field(default_factory=dict)
 
     def vjp(self, **rules: Rule) -> None:
@@ -301,7 +301,7 @@ def primitive(
         metadata=metadata,
         hint=hint,
         residuals=dict(residuals or {}),
-        may_alias=not isinstance(forward, np.ufunc),
+        may_alias=not (isinstance(forward, np.ufunc) or function.__module__.startswith("tinygrad_edu.ops.")),
     )
     make = recording.general
     if not variadic and not residuals:

@@ -99,6 +99,7 @@ class Tensor(Variable):
         if array.shape != self._data.shape:
             raise ShapeError(f"data: the new array has shape {array.shape}, the tensor {self._data.shape}; make a new Tensor")
         self._data = vertex.data = array
+        vertex.change = None
         vertex.changed = next_serial()  # what was recorded before has the old array: no harm, but no picture of its values
 
     @property

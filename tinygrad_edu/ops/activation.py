@@ -76,7 +76,6 @@ def _reduce(ufunc: np.ufunc, a: Array, axis: Any) -> Array:
 
 def _shifted(a: Array, axis: Any) -> Array:
     """a minus its maximum, which changes no softmax and lets no exponential overflow."""
-    a = _floating(np.asarray(a))
     return a - _reduce(np.maximum, a, axis) if a.size else a
 
 
@@ -99,7 +98,7 @@ def softmax(a: Array, /, axis: int = -1) -> Array:
     >>> tg.softmax(tg.Tensor([1010.0, 1000.0, 990.0]))
     Tensor([9.99954600e-01, 4.53978686e-05, 2.06106005e-09])
     """
-    e = np.exp(_shifted(a, axis))
+    e = np.exp(_shifted(_floating(np.asarray(a)), axis))
     y: Array = e / _reduce(np.add, e, axis)
     return y
 
@@ -121,7 +120,7 @@ def log_softmax(a: Array, /, axis: int = -1) -> Array:
     >>> tg.log_softmax(tg.Tensor([0.0, 1000.0]))
     Tensor([-1000.,     0.])
     """
-    shifted = _shifted(a, axis)
+    shifted = _shifted(_floating(np.asarray(a)), axis)
     y: Array = shifted - np.log(_reduce(np.add, np.exp(shifted), axis))
     return y
 
