@@ -82,9 +82,9 @@ def cotangents(
     if wanted is not None:
         kept = set(wanted)
         useful = _leading_to(order, kept)
-        order = [vertex for vertex in order if vertex in useful]
-        if not order:
+        if start not in useful:
             return {}
+        order = [node for node in order if node in useful]
     _check_usable(order)
     if not create_graph:
         return _pull_back(order, {start: seed}, kept, None, release=not retain_graph)
@@ -101,20 +101,18 @@ def _pull_back(
     *,
     release: bool,
 ) -> dict[Any, Any]:
-    """Visit the vertices newest first; when one is reached, every path into it has been added up. ``wanted`` are the vertices
-    whose cotangents to return (None: the leaves), ``recording`` the class of tensor to compute with when the derivative is to
-    be differentiated again (None: arrays)."""
+    """Visit the nodes newest first; when one is reached, every path into it has been added up, and what is left in ``pending``
+    at the end are the leaves. ``wanted`` are the vertices whose cotangents to return (None: the leaves), ``recording`` the class
+    of tensor to compute with when the derivative is to be differentiated again (None: arrays)."""
     found: dict[Any, Any] = {}
     ours: set[Any] = set()  # vertices whose running sum we allocated, so that adding in place disturbs nobody
-    members = None if wanted is None else set(order)
+    members = None if wanted is None else wanted.union(order)
     for node in order:
         g = pending.pop(node)  # a KeyError here would say that the order is wrong
-        active = node.active
-        if not active if wanted is None else node in wanted:
+        if wanted is not None and node in wanted:
             found[node] = g
-        if not active:
-            continue
         inputs = node.inputs
+        active = node.active
         source = node if recording is None else _recorded_view(node, recording)
         for position, pull in active:
             vertex = inputs[position]
@@ -140,7 +138,9 @@ def _pull_back(
             node.saved = RELEASED
             if len(active) != len(inputs):
                 node.forget_constants()
-        part = before = None  # so that an array's only reference is its entry in `pending`
+    if wanted is None:
+        return pending
+    found.update((vertex, g) for vertex, g in pending.items() if vertex in wanted)
     return found
 
 

@@ -283,22 +283,23 @@ def changed_after(array: Array, serial: int) -> Change | None:
 
 
 def topological_order(root: Any) -> list[Any]:
-    """Every vertex that a gradient of ``root`` reaches, each before its inputs: newest first.
+    """Every node that a gradient of ``root`` reaches, each before its inputs: newest first. Leaves are not among them: a leaf
+    has no inputs, so it can come in any order after all nodes.
 
     The list grows while it is walked, so nothing recurses however deep the graph is, and the final sort is linear on
     the nearly sorted order in which a graph is met.
     """
-    order = [root]
+    order = [root] if root.active else []
     seen = {root}
     for node in order:
         inputs = node.inputs
         for position, _ in node.active:
             vertex = inputs[position]
-            if vertex not in seen:
+            if vertex.active and vertex not in seen:
                 seen.add(vertex)
                 order.append(vertex)
     order.sort(key=serial_of, reverse=True)
-    assert order[0] is root, "a vertex must be newer than its inputs"
+    assert not order or order[0] is root, "a vertex must be newer than its inputs"
     return order
 
 

@@ -114,4 +114,4 @@ def _variables(f: Callable[..., Any], args: tuple[Any, ...], positions: Sequence
 def _reaches_others(root: Any, vertices: list[Any]) -> bool:
     """Whether anything but our own fresh variables could be differentiated later: an enclosing derivative's variable, or a
     parameter. Then the derivative has to be recorded in its turn."""
-    return any(type(vertex) is Leaf and vertex not in vertices for vertex in topological_order(root))
+    return any(type(vertex) is Leaf and vertex not in vertices for node in topological_order(root) for vertex in node.inputs)
