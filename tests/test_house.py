@@ -267,7 +267,7 @@ def test_top_level_is_tidy():
 MACHINE_PATH = re.compile(r"(?<![\w.])/(home|root|Users|work|opt|mnt|private)/\w|[A-Z]:\\\\?Users")
 
 
-@pytest.mark.parametrize("text", ["open('/home/ann/x')", "see /work/data", r"C:\Users\ann"])
+@pytest.mark.parametrize("text", ["open('/home/ann/x')", "see /root/data", r"C:\Users\ann"])
 def test_a_machine_path_is_found(text):
     assert MACHINE_PATH.search(text)
 

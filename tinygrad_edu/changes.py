@@ -24,12 +24,9 @@ def in_place(ufunc: np.ufunc, op: Callable[..., Any]) -> Callable[..., Any]:
         if type(vertex) is Node or not (tensor._data.flags.writeable or type(vertex) is Leaf):
             return op(tensor, other)
         check_changeable(tensor, "an operation in place")
-        if isinstance(other, Variable):
-            if is_recording() and other._node is not None and other._node.requires_grad:
-                raise GraphError("an operation in place would lose the gradient of its right-hand side: write x = x + y instead")
-            other = other._data
+        value = _constant(other, "an operation in place would lose the gradient of its right-hand side: write x = x + y instead")
         try:
-            ufunc(tensor._data, other, out=tensor._data)
+            ufunc(tensor._data, value, out=tensor._data)
         except (TypeError, ValueError) as error:
             array = tensor._data
             raise ShapeError(f"an operation in place on a tensor of shape {array.shape}, {array.dtype}: {error}") from error
@@ -42,12 +39,9 @@ def in_place(ufunc: np.ufunc, op: Callable[..., Any]) -> Callable[..., Any]:
 def set_item(tensor: Variable, key: Any, value: Any) -> None:
     """``x[key] = value``"""
     check_changeable(tensor, "x[key] = value")
-    if isinstance(value, Variable):
-        if is_recording() and value._node is not None and value._node.requires_grad:
-            raise GraphError("x[key] = value would lose the gradient of the value: build the tensor with where or concatenate")
-        value = value._data
+    array = _constant(value, "x[key] = value would lose the gradient of the value: build the tensor with where or concatenate")
     try:
-        tensor._data[_plain(key)] = value
+        tensor._data[_plain(key)] = array
     except (ValueError, TypeError, IndexError) as error:
         raise ShapeError(f"x[key] = value on a tensor of shape {tensor._data.shape}: {error}") from error
     note_change(vertex_of(tensor), tensor._data)
@@ -67,6 +61,15 @@ def check_changeable(tensor: Variable, how: str) -> None:
         )
     if not tensor._data.flags.writeable:
         raise GraphError(f"{how}: the array is read-only, as an operation's result is; change a copy, as in x.detach()")
+
+
+def _constant(value: Any, complaint: str) -> Any:
+    """What is written into an array: numbers, and no tensor whose gradient would be lost."""
+    if not isinstance(value, Variable):
+        return value
+    if is_recording() and value._node is not None and value._node.requires_grad:
+        raise GraphError(complaint)
+    return value._data
 
 
 def _plain(key: Any) -> Any:
