@@ -7,7 +7,6 @@ noticed only here, because it costs a pass over every saved array.
 from __future__ import annotations
 
 import sys
-import zlib
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -65,5 +64,7 @@ class Receipt:
 
 
 def _checksums(node: Node) -> list[int]:
+    import zlib
+
     arrays: list[Any] = [a for a in node.saved if isinstance(a, np.ndarray)]
     return [zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data) for array in arrays]
