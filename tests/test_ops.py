@@ -143,6 +143,23 @@ def test_integer_one_hot_and_soft_labels():
     np.testing.assert_allclose(tg.softmax_cross_entropy(z, np.array([1, 0], np.uint8)), by_number)
 
 
+def test_a_class_that_is_masked_out_costs_nothing():
+    z = tg.Tensor([[1.0, -np.inf, 2.0]], requires_grad=True)
+    for labels in ([2], [[0.0, 0.0, 1.0]]):
+        z.grad = None
+        loss = tg.softmax_cross_entropy(z, labels)
+        loss.backward()
+        np.testing.assert_allclose(loss.item(), np.log1p(np.exp(-1)))
+        np.testing.assert_allclose(z.grad.numpy(), [[1 / (1 + np.e), 0, -1 / (1 + np.e)]])
+
+
+def test_many_classes_give_the_same_as_few():
+    z = np.random.default_rng(0).standard_normal((4, 40))
+    padded = np.concatenate([z[:, :30], np.full((4, 10), -np.inf)], axis=1)
+    np.testing.assert_allclose(tg.softmax_cross_entropy(padded, [0, 5, 29, 1]), tg.softmax_cross_entropy(z[:, :30], [0, 5, 29, 1]))
+    np.testing.assert_allclose(tg.softmax(padded)[:, :30], tg.softmax(z[:, :30]))
+
+
 def test_one_class_one_row_and_one_dimension_are_not_guessed():
     assert tg.softmax_cross_entropy(np.zeros((3, 1)), [0, 0, 0]) == 0
     assert tg.softmax_cross_entropy(np.zeros((3, 1)), np.ones((3, 1))) == 0

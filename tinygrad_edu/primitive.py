@@ -35,7 +35,7 @@ from tinygrad_edu.registry import Case, Operation, register, split_signature
 Rule: TypeAlias = Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Variant:
     """How a primitive is recorded when a given subset of its operands requires grad."""
 
