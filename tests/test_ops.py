@@ -100,6 +100,18 @@ def test_sigmoid_and_softmax_take_any_number(dtype):
         assert np.isfinite(f(z).data).all()
 
 
+def test_sigmoid_is_quiet_in_many_threads_and_leaves_the_error_state_alone():
+    from concurrent.futures import ThreadPoolExecutor
+
+    before = np.geterr()
+    x = np.full(200_000, -1000.0)
+    with ThreadPoolExecutor(4) as pool:
+        assert not any(y.any() for y in pool.map(tg.sigmoid, [x] * 16))
+    assert np.geterr() == before
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        tg.exp(-x)
+
+
 def test_softmax_is_taken_row_by_row_at_every_rank():
     x = np.random.default_rng(0).standard_normal((2, 3, 4)) + 100 * np.arange(2)[:, None, None]
     y = tg.softmax(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,12 @@ from tinygrad_edu.registry import Case, reals
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
+
+
+# NumPy keeps its error state in a context variable. To enter a copy of a prepared context costs a fraction of `np.errstate`,
+# which would be a quarter of a small sigmoid. (A copy, because two threads may need it at once.)
+QUIET = Context()
+QUIET.run(np.seterr, over="ignore")
 
 
 def _floating(a: Array) -> Array:
@@ -39,8 +46,7 @@ def sigmoid(a: Array, /) -> Array:
     >>> tg.sigmoid(tg.Tensor([-1000.0, 0.0, 1.0]))
     Tensor([0.        , 0.5       , 0.73105858])
     """
-    with np.errstate(over="ignore"):
-        y = np.exp(-_floating(a))
+    y = QUIET.copy().run(np.exp, -_floating(a))
     y += 1
     return 1 / y
 
