@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from sys import getrefcount
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from tinygrad_edu.graph import (
 )
 
 ndarray = np.ndarray
+V = TypeVar("V", bound=Variable)
 
 
 def backward(root: Variable, gradient: Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
@@ -54,7 +55,7 @@ def backward(root: Variable, gradient: Any = None, *, retain_graph: bool = False
             with enable_grad():
                 leaf.grad = _own(leaf.grad + new)
         else:
-            leaf.grad = _as_variable(root, leaf.grad._data + new._data)  # a gradient that was kept does not change
+            leaf.grad = as_variable(type(root), leaf.grad._data + new._data)  # a gradient that was kept does not change
 
 
 def cotangents(
@@ -90,7 +91,7 @@ def cotangents(
         return _pull_back(order, {start: seed}, kept, None, release=not retain_graph)
     with enable_grad():
         found = _pull_back(order, {start: seed}, kept, type(root), release=False)
-    return {vertex: _as_variable(root, g) for vertex, g in found.items()}
+    return {vertex: as_variable(type(root), g) for vertex, g in found.items()}
 
 
 def _pull_back(
@@ -154,7 +155,7 @@ def _seed(root: Variable, gradient: Any, create_graph: bool) -> Any:
                 "reduce it first, as in y.sum().backward() or y.mean().backward(), or pass backward(gradient)"
             )
         seed: Any = np.ones(data.shape, data.dtype) if data.ndim else data.dtype.type(1)
-        return _as_variable(root, seed) if create_graph else seed
+        return as_variable(type(root), seed) if create_graph else seed
     if isinstance(gradient, Variable):
         if create_graph and gradient._data.shape == data.shape and gradient._data.dtype == data.dtype:
             return gradient
@@ -169,13 +170,14 @@ def _seed(root: Variable, gradient: Any, create_graph: bool) -> Any:
             f"{data.dtype}; pass one number for each of its elements"
         )
     seed = np.array(seed, data.dtype)
-    return seed if not create_graph else _as_variable(root, seed)
+    return seed if not create_graph else as_variable(type(root), seed)
 
 
-def _as_variable(like: Variable, value: Any) -> Variable:
-    if isinstance(value, Variable):
+def as_variable(cls: type[V], value: Any) -> V:
+    """An array, or what is a tensor already, as a tensor; without a copy."""
+    if isinstance(value, cls):
         return value
-    tensor = object.__new__(type(like))
+    tensor = object.__new__(cls)
     tensor._data, tensor._node = np.asarray(value), None
     return tensor
 
@@ -267,9 +269,7 @@ def owned(arrived: dict[Any, Any], cls: type[Variable]) -> dict[Any, Variable]:
             continue
         if array.__class__ is not ndarray or array.base is not None or getrefcount(array) > UNSHARED or not array.flags.writeable:
             array = np.array(array)
-        tensor = object.__new__(cls)
-        tensor._data, tensor._node = array, None
-        gradients[vertex] = tensor
+        gradients[vertex] = as_variable(cls, array)
     return gradients
 
 

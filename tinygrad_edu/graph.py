@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
 from operator import attrgetter
@@ -303,23 +303,4 @@ def topological_order(root: Any) -> list[Any]:
     return order
 
 
-def every_vertex(root: Any) -> list[Any]:
-    """Every vertex that ``root`` was computed from, constants included: newest first. Plain numbers and arrays among the
-    inputs are no vertices."""
-    order = [root]
-    seen = {root}
-    for node in order:
-        for vertex in vertices(node.inputs):
-            if vertex not in seen:
-                seen.add(vertex)
-                order.append(vertex)
-    order.sort(key=serial_of, reverse=True)
-    return order
-
-
 serial_of = attrgetter("serial")
-
-
-def vertices(inputs: tuple[Any, ...]) -> Iterator[Any]:
-    """The inputs that are nodes, leaves or constants, and not plain numbers or arrays."""
-    return (vertex for vertex in inputs if isinstance(vertex, Node | Constant))

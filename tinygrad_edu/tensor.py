@@ -67,15 +67,6 @@ class Tensor(Variable):
             raise ShapeError(f"Tensor: the data is no array of numbers: {error}") from error
         _fill(self, array, requires_grad, name)
 
-    @classmethod
-    def _of(cls, value: Any) -> Tensor:
-        """An engine's result, array or tensor, as a tensor; without a copy."""
-        if isinstance(value, Tensor):
-            return value
-        tensor = cls.__new__(cls)
-        tensor._data, tensor._node = np.asarray(value), None
-        return tensor
-
     # ------------------------------------------------------------------------------------------------------ the array
 
     @property

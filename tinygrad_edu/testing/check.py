@@ -181,7 +181,7 @@ def _pull(terms: Terms, vertices: list[Any], create_graph: bool) -> list[list[Te
             found = engine.cotangents(y, weight, wanted=vertices, create_graph=create_graph, retain_graph=True)
             for vertex, here in zip(vertices, pieces, strict=True):
                 if vertex in found:
-                    here.append(Tensor._of(found[vertex]))
+                    here.append(engine.as_variable(Tensor, found[vertex]))
     return pieces
 
 
