@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinygrad_edu import Tensor
+from tinygrad_edu import Tensor, concatenate, ravel
 from tinygrad_edu.registry import REGISTRY, Case, Operation, Reals
 
 
@@ -26,25 +26,42 @@ def all_cases() -> list[tuple[Operation, Case, str]]:
 
 @dataclass(repr=False)
 class Example:
-    """One call: what the operation is given. ``arrays`` are the operands in order; ``real`` marks those drawn from `reals`."""
+    """One call: what the operation is given. ``arrays`` are the operands in order, ``real`` marks those drawn from `reals` or
+    `complexes`, and the last of them go by the names in ``optional``."""
 
     operation: Operation
+    case: Case
     arrays: list[Any]
     real: list[bool]
     params: dict[str, Any] = field(default_factory=dict)
+    optional: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"{self.operation.name}({', '.join(map(repr, self.arrays))}, {self.params})"
 
     def call(self, operands: Any, function: Callable[..., Any] | None = None) -> Any:
         function = function or self.operation.function
-        if self.operation.variadic:
-            return function(list(operands), **self.params)
-        return function(*operands, **self.params)
+        if self.case.before:
+            operands = [self.case.before(a) if real else a for a, real in zip(operands, self.real, strict=True)]
+        operands = list(operands)
+        named = dict(zip(self.optional, operands[len(operands) - len(self.optional) :], strict=True))
+        operands = operands[: len(operands) - len(self.optional)]
+        arguments = [operands] if self.operation.variadic else operands
+        y = function(*arguments, **self.params, **named)
+        if self.case.after:
+            y = self.case.after(y)
+        return flat(y) if isinstance(y, tuple | list) else y
 
-    def tensors(self, dtype: Any = None) -> list[Any]:
+    def dtype_of(self, array: Any, precision: Any) -> Any:
+        """The dtype with the precision of ``precision`` and the kind of the array: real or complex."""
+        return np.result_type(precision, np.complex64) if array.dtype.kind == "c" else precision
+
+    def tensors(self, precision: Any = np.float64) -> list[Any]:
         """The operands with the real ones as differentiable tensors."""
-        return [Tensor(a, requires_grad=True, dtype=dtype) if real else a for a, real in zip(self.arrays, self.real, strict=True)]
+        return [
+            Tensor(a, requires_grad=True, dtype=self.dtype_of(a, precision)) if real else a
+            for a, real in zip(self.arrays, self.real, strict=True)
+        ]
 
     def function_of_reals(self) -> tuple[Callable[..., Any], list[Any]]:
         """The call as a function of its real operands alone, and those operands."""
@@ -57,19 +74,28 @@ class Example:
         return f, [a for a, real in zip(self.arrays, self.real, strict=True) if real]
 
 
+def flat(results: Any) -> Any:
+    """Several results as one vector, so that they are compared and differentiated together."""
+    parts = [flat(part) if isinstance(part, tuple | list) else part for part in results]
+    if any(isinstance(part, Tensor) for part in parts):
+        return concatenate([ravel(part) for part in parts])
+    return np.concatenate([np.ravel(part) for part in parts])
+
+
 @st.composite
 def examples(draw: Any, operation: Operation, case: Case) -> Example:
-    domains = _operands(operation, case)
+    names = operation.operands[:1] if operation.variadic else operation.operands
+    optional = tuple(name for name, domain in case.domains.items() if name not in names and isinstance(domain, Reals))
+    domains = [*_operands(operation, case), *[case.domains[name] for name in optional]]
     shapes = draw(_shapes(operation, domains))
     arrays = [draw(_values(d, shape)) if isinstance(d, Reals) else d for d, shape in zip(domains, shapes, strict=True)]
     given = [shape for shape in shapes if shape is not None]
-    names = operation.operands[:1] if operation.variadic else operation.operands
     params = {}
     for name, alternatives in case.domains.items():
-        if name not in names:
+        if name not in names and name not in optional:
             options = alternatives(*given) if callable(alternatives) else alternatives
             params[name] = draw(st.sampled_from(list(options)))
-    return Example(operation, arrays, [isinstance(d, Reals) for d in domains], params)
+    return Example(operation, case, arrays, [isinstance(d, Reals) for d in domains], params, optional)
 
 
 def _operands(operation: Operation, case: Case) -> list[Any]:
@@ -116,9 +142,12 @@ def _values(draw: Any, domain: Reals, shape: tuple[int, ...]) -> np.ndarray:
         order = draw(st.permutations(range(size)))
         shift = draw(st.integers(-2, 2)) - size // 2 if start == 0 or step > start > 0 else 0
         return (start + step * (np.array(order, float) + shift)).reshape(shape)
-    numbers = st.floats(domain.low, domain.high, allow_subnormal=False)
-    values = draw(hnp.arrays(np.float64, shape, elements=numbers))
+    numbers = hnp.arrays(np.float64, shape, elements=st.floats(domain.low, domain.high, allow_subnormal=False))
+    values = draw(numbers)
+    if domain.complex:
+        values = values + 1j * draw(numbers)
     for kink in domain.avoid:
-        near = np.abs(values - kink) < domain.gap
-        values = np.where(near, kink + np.copysign(domain.gap, values - kink), values)
+        distance = values - kink
+        direction = np.exp(1j * np.angle(distance)) if domain.complex else np.copysign(1, distance)
+        values = np.where(np.abs(distance) < domain.gap, kink + domain.gap * direction, values)
     return np.asarray(values)

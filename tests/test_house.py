@@ -24,23 +24,25 @@ PACKAGE = Path(tinygrad_edu.__file__).parent
 HOUSE = {
     "errors": "",
     "memory": "",
+    "tree": "",
     "graph": "",
     "registry": "errors",
     "recording": "errors graph registry",
-    "primitive": "errors graph registry recording",
-    "ops": "errors graph registry primitive",
+    "singular": "graph registry",
+    "primitive": "errors graph registry recording singular",
+    "ops": "errors tree graph registry primitive",
     "engine": "errors graph",
     "guard": "errors graph",
     "changes": "errors graph recording",
     "viz": "errors graph registry primitive engine",
-    "numpy_protocol": "errors graph registry primitive ops",
-    "tensor": "errors graph registry recording primitive ops engine changes numpy_protocol",
-    "transforms": "errors graph registry primitive engine tensor",
+    "numpy_protocol": "errors tree graph registry primitive ops",
+    "tensor": "errors tree graph registry recording primitive ops engine changes numpy_protocol",
+    "transforms": "errors tree graph registry primitive engine tensor",
     "nn": "errors graph ops tensor",
     "optim": "errors graph tensor",
     "data": "errors tensor",
     "testing": "errors graph registry primitive ops engine guard tensor transforms",
-    "__init__": "errors memory graph registry primitive ops guard viz tensor transforms nn optim data testing",
+    "__init__": "errors memory graph registry singular primitive ops guard viz tensor transforms nn optim data testing",
     "demo": "errors graph nn optim data tensor testing",
     "cli": "errors demo __init__",
     "__main__": "cli",
@@ -177,7 +179,7 @@ def bound_names(path: Path) -> set[str]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("tinygrad_edu")):
-            names |= {alias.asname or alias.name for alias in node.names}
+            names |= {alias.asname or alias.name for alias in node.names} - {"*"}
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names |= {target.id for target in targets if isinstance(target, ast.Name)}

@@ -1,7 +1,11 @@
 """The one backward loop: reverse-mode differentiation of a recorded graph. No rule of any operation stands here.
 
 What concerns every operation happens here once: the order, the check of each contribution's shape and dtype, the
-accumulation over paths, who owns an array, and the release of what the graph held.
+accumulation over paths, who owns an array, the convention for complex numbers, and the release of what the graph held.
+
+The gradient of a real L with respect to a complex z = x + iy is ∂L/∂x + i ∂L/∂y, as in PyTorch: a step against it goes downhill.
+Between nodes its conjugate travels, ∂L/∂x − i ∂L/∂y. For that one the chain rule of a holomorphic function is g f′(z), as it is
+written for real numbers, so that a rule need not know whether its operands are complex. The conjugation stands in `cotangents`.
 """
 
 from __future__ import annotations
@@ -9,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from sys import getrefcount
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +23,7 @@ from tinygrad_edu.graph import (
     Leaf,
     Node,
     Variable,
+    as_variable,
     changed_after,
     enable_grad,
     last_change,
@@ -26,7 +31,6 @@ from tinygrad_edu.graph import (
 )
 
 ndarray = np.ndarray
-V = TypeVar("V", bound=Variable)
 
 
 def backward(root: Variable, gradient: Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
@@ -77,7 +81,7 @@ def cotangents(
             "backward() from a tensor that depends on nothing that requires grad: make the inputs with "
             "Tensor(..., requires_grad=True), and compute outside no_grad() and without detach()"
         )
-    seed = _seed(root, gradient, create_graph)
+    seed = _conjugate(start, _seed(root, gradient, create_graph))
     order = topological_order(start)
     kept = None
     if wanted is not None:
@@ -88,10 +92,18 @@ def cotangents(
         order = [node for node in order if node in useful]
     _check_usable(order)
     if not create_graph:
-        return _pull_back(order, {start: seed}, kept, None, release=not retain_graph)
+        found = _pull_back(order, {start: seed}, kept, None, release=not retain_graph)
+        for vertex in found:
+            if vertex.dtype.kind == "c":
+                found[vertex] = found[vertex].conj()
+        return found
     with enable_grad():
         found = _pull_back(order, {start: seed}, kept, type(root), release=False)
-    return {vertex: as_variable(type(root), g) for vertex, g in found.items()}
+        return {vertex: as_variable(type(root), _conjugate(vertex, g)) for vertex, g in found.items()}
+
+
+def _conjugate(vertex: Any, g: Any) -> Any:
+    return g.conj() if vertex.dtype.kind == "c" else g
 
 
 def _pull_back(
@@ -125,7 +137,7 @@ def _pull_back(
             if part.shape != vertex.shape:
                 raise _bad_rule(node, position, part)
             if part.dtype is not vertex.dtype and part.dtype != vertex.dtype:
-                part = _as_dtype(node, part, vertex.dtype)
+                part = _as_dtype(part, vertex.dtype)
             before = pending.get(vertex)
             if before is None:
                 pending[vertex] = part
@@ -164,22 +176,13 @@ def _seed(root: Variable, gradient: Any, create_graph: bool) -> Any:
         seed = np.asarray(gradient)
     except ValueError as error:
         raise GraphError(f"backward(gradient): the gradient is no array: {error}") from error
-    if seed.shape != data.shape or seed.dtype.kind not in "biuf":
+    if seed.shape != data.shape or seed.dtype.kind not in ("biufc" if data.dtype.kind == "c" else "biuf"):
         raise GraphError(
             f"backward(gradient): the gradient has shape {seed.shape} and dtype {seed.dtype}, the tensor {data.shape} and "
             f"{data.dtype}; pass one number for each of its elements"
         )
     seed = np.array(seed, data.dtype)
     return seed if not create_graph else as_variable(type(root), seed)
-
-
-def as_variable(cls: type[V], value: Any) -> V:
-    """An array, or what is a tensor already, as a tensor; without a copy."""
-    if isinstance(value, cls):
-        return value
-    tensor = object.__new__(cls)
-    tensor._data, tensor._node = np.asarray(value), None
-    return tensor
 
 
 def _recorded_view(node: Node, cls: type[Variable]) -> Any:
@@ -214,13 +217,11 @@ def _leading_to(order: list[Any], wanted: set[Any]) -> set[Any]:
     return useful
 
 
-def _as_dtype(node: Node, part: Any, dtype: np.dtype[Any]) -> Any:
-    """A contribution in its tensor's dtype: a float32 tensor that met float64 numbers still has a float32 gradient."""
-    if part.dtype.kind == "c":
-        raise GraphError(
-            f"backward() through {node.op.name}, whose result is {node.dtype}: complex numbers are computed with, but not "
-            "differentiated; keep the real and the imaginary part in tensors of their own"
-        )
+def _as_dtype(part: Any, dtype: np.dtype[Any]) -> Any:
+    """A contribution in its tensor's dtype: a float32 tensor that met float64 numbers still has a float32 gradient, and a real
+    one that met complex numbers can move along the real axis only."""
+    if part.dtype.kind == "c" != dtype.kind:
+        part = part.real
     return part.astype(dtype)
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -41,7 +41,8 @@ class Mode(NamedTuple):
 
     recording: bool = True
     scope: tuple[str, ...] = ()  # path of nn.Module names whose forward is running
-    on_record: Callable[[Node], None] | None = None  # told of each new node (the guard uses it)
+    on_record: Callable[[Node, Any, tuple[Any, ...]], None] | None = None  # told of each new node, its result and its operands
+    ieee: bool = False  # whether 0 · ∞ is nan in a derivative
 
 
 MODE: ContextVar[Mode] = ContextVar("tinygrad_edu_mode", default=Mode())  # noqa: B039 - a NamedTuple is immutable
@@ -233,6 +234,18 @@ class Variable:
     __slots__ = ("__weakref__", "_data", "_node")
     _data: Array
     _node: Any
+
+
+V = TypeVar("V", bound=Variable)
+
+
+def as_variable(cls: type[V], value: Any) -> V:
+    """An array, or what is a tensor already, as a tensor; without a copy."""
+    if isinstance(value, cls):
+        return value
+    tensor = object.__new__(cls)
+    tensor._data, tensor._node = np.asarray(value), None
+    return tensor
 
 
 # The serial of the latest change in place of any tensor. Nodes recorded after it need no further check.

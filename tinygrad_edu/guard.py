@@ -40,7 +40,7 @@ def guard() -> mode:
     return mode(on_record=_sign)
 
 
-def _sign(node: Node) -> None:
+def _sign(node: Node, *_: Any) -> None:
     node.receipt = Receipt(node)
 
 

@@ -27,9 +27,9 @@ from typing import Any, Protocol, TypeAlias, overload
 
 import numpy as np
 
-from tinygrad_edu import recording
+from tinygrad_edu import recording, singular
 from tinygrad_edu.errors import DTypeError, PrimitiveError, ShapeError, TinygradError
-from tinygrad_edu.registry import Case, Operation, register, split_signature
+from tinygrad_edu.registry import Case, Kink, Operation, register, several, split_signature
 
 # A function, None, or NotImplemented (whose type has no public name before Python 3.13).
 Rule: TypeAlias = Any
@@ -48,11 +48,11 @@ class Primitive(Operation):
     """An operation with derivative rules. Made by the `primitive` decorator; nodes refer to it as ``node.op``."""
 
     forward: Callable[..., Any] = field(kw_only=True)
-    numpy: Callable[..., Any] | None = field(kw_only=True)
     label: str = field(kw_only=True)
     metadata: dict[str, Any] = field(kw_only=True)  # name -> default, or inspect.Parameter.empty
     hint: str | None = field(kw_only=True)
     residuals: dict[str, Callable[..., Any]] = field(kw_only=True)
+    bounded: bool = True  # whether no derivative is infinite, so that nothing needs watching
     rules: dict[str, Rule] | None = None
     may_alias: bool = True  # whether forward could return somebody's array itself; the library's own never do
     variants: dict[Any, Variant] = field(default_factory=dict)
@@ -151,8 +151,10 @@ class Primitive(Operation):
         for name in self.metadata:
             source[name] = f"node.params[{name!r}]"
         arguments = ", ".join([source[name] for name in wanted])
-        code = f"lambda g, node: rule({arguments})"
-        pull: Callable[[Any, Any], Any] = eval(code, {"rule": rule, "shape": np.shape})
+        watched = not self.bounded and set(wanted) - {"g"}
+        code = f"lambda g, node: watched(rule, g, ({arguments},))" if watched else f"lambda g, node: rule({arguments})"
+        known = {"rule": rule, "shape": np.shape, "watched": functools.partial(singular.zero_wins, self.name)}
+        pull: Callable[[Any, Any], Any] = eval(code, known)
         return pull
 
     def _example(self) -> str:
@@ -213,12 +215,16 @@ def primitive(
     elementwise: bool = False,
     variadic: bool = False,
     label: str | None = None,
-    numpy: Callable[..., Any] | None = None,
+    numpy: Any = None,
     reference: Callable[..., Any] | None = None,
     residuals: Mapping[str, Callable[..., Any]] | None = None,
     cases: Sequence[Case] = (),
+    kinks: Sequence[Kink] = (),
+    bounded: bool = False,
+    aliases: tuple[str, ...] = (),
     hint: str | None = None,
     orders: int = 2,
+    method: bool = True,
 ) -> Callable[[Callable[..., Any]], Operator]: ...
 
 
@@ -230,12 +236,16 @@ def primitive(
     elementwise: bool = False,
     variadic: bool = False,
     label: str | None = None,
-    numpy: Callable[..., Any] | None = None,
+    numpy: Any = None,
     reference: Callable[..., Any] | None = None,
     residuals: Mapping[str, Callable[..., Any]] | None = None,
     cases: Sequence[Case] = (),
+    kinks: Sequence[Kink] = (),
+    bounded: bool = False,
+    aliases: tuple[str, ...] = (),
     hint: str | None = None,
     orders: int = 2,
+    method: bool = True,
 ) -> Any:
     """Turn a NumPy function into an operation that is recorded and differentiated. The library's own operations are made
     with it, and so are yours.
@@ -249,12 +259,18 @@ def primitive(
         operands as having the shape of the result.
     variadic: the one operand is a sequence of arrays, as in ``concatenate``.
     label: text in pictures; by default the function's name.
-    numpy, reference: NumPy's function of the same meaning, or another independent forward: what tests compare with.
+    numpy, reference: NumPy's function of the same meaning, or several in a tuple; or another independent forward. It is what
+        tests compare with, and what ``numpy.name(tensor)`` calls.
     residuals: intermediates that the forward has anyway and that rules may ask for. The function then returns ``(y, *residuals)``;
         each is given as a function of the operands, which computes it again when a derivative is itself differentiated.
     cases: where the property tests may look (`Case`).
+    kinks: where it is continuous but not smooth, and which derivative is declared there (`Kink`).
+    bounded: for elementwise operations, that no derivative is infinite at finite operands. Otherwise a zero cotangent wins over an
+        infinite derivative (see `ieee_gradients`), which costs a microsecond.
+    aliases: further names for it.
     hint: a sentence for the error message when the operands' shapes do not fit.
     orders: how often it can be differentiated.
+    method: whether it is a method of its first operand, for the library's own.
 
     The result records when one of its operands is a Tensor; on plain arrays it is the plain NumPy function. It has one attribute
     to call, ``vjp``, which sets the rules, and one to read, ``op``, the `Primitive`.
@@ -286,6 +302,7 @@ def primitive(
         )
     if variadic and len(operands) != 1:
         raise PrimitiveError(f"{name}: variadic=True wants one operand, a sequence; got {', '.join(operands)}")
+    theirs = several(numpy if numpy is not None else forward)
     op = Primitive(
         name,
         function,
@@ -293,14 +310,17 @@ def primitive(
         variadic,
         elementwise,
         cases,
-        reference or numpy or forward,
+        reference or (theirs[0] if theirs else None),
         orders,
+        theirs,
+        aliases,
+        kinks,
         forward=forward or function,
-        numpy=numpy or forward,
         label=label or name,
         metadata=metadata,
         hint=hint,
         residuals=dict(residuals or {}),
+        bounded=bounded or not elementwise,
         may_alias=not (isinstance(forward, np.ufunc) or function.__module__.startswith("tinygrad_edu.ops.")),
     )
     make = recording.general
@@ -313,5 +333,5 @@ def primitive(
     op.function = call
     call.op = op
     call.vjp = op.vjp
-    register(op, function.__module__)
+    register(op, function.__module__, method=method)
     return call

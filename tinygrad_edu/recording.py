@@ -45,7 +45,7 @@ def record(
     tensor._data = y
     tensor._node = None
     if mask:
-        recording, scope, on_record = current_mode()
+        recording, scope, on_record, _ = current_mode()
         if recording:
             variant = op.variants.get(mask) or op.variant(mask, len(inputs))
             active = variant.active
@@ -71,7 +71,7 @@ def record(
                 node.name = node.receipt = None
                 tensor._node = node
                 if on_record is not None:
-                    on_record(node)
+                    on_record(node, y, arrays)
     return tensor
 
 

@@ -12,9 +12,11 @@ from tinygrad_edu import engine, numpy_protocol
 from tinygrad_edu.changes import in_place, set_item
 from tinygrad_edu.errors import DTypeError, GraphError, ShapeError
 from tinygrad_edu.graph import Constant, Leaf, Node, Variable, is_recording, next_serial, note_change
-from tinygrad_edu.ops import activation, elementwise, indexing, linalg, reduction
+from tinygrad_edu.ops import arithmetic, comparison, constant, indexing, linalg
+from tinygrad_edu.ops import complex as complex_ops
 from tinygrad_edu.ops import shape as shaping
 from tinygrad_edu.recording import vertex_of
+from tinygrad_edu.registry import METHODS
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array, Shape
@@ -34,7 +36,7 @@ class Tensor(Variable):
     Parameters
     ----------
     data: numbers, nested lists, an array or a Tensor. It is copied; `from_numpy` shares memory instead.
-    requires_grad: whether ``backward()`` should leave a gradient in ``.grad``. Only floating tensors can.
+    requires_grad: whether ``backward()`` should leave a gradient in ``.grad``. Only floating and complex tensors can.
     dtype: a NumPy dtype; by default the data's own, which for Python numbers is float64 or int64, as in NumPy.
     name: text for pictures and error messages.
 
@@ -112,6 +114,18 @@ class Tensor(Variable):
     def dtype(self) -> np.dtype[Any]:
         """NumPy dtype of the elements."""
         return self._data.dtype
+
+    @property
+    def real(self) -> Tensor:
+        """The real part; see `tinygrad_edu.real`."""
+        part: Tensor = complex_ops.real(self)
+        return part
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary part; see `tinygrad_edu.imag`."""
+        part: Tensor = complex_ops.imag(self)
+        return part
 
     @property
     def T(self) -> Tensor:  # noqa: N802 - NumPy's name
@@ -209,26 +223,37 @@ class Tensor(Variable):
     # ------------------------------------------------------------------------------------------------------- operators
     # An operation is a plain function of its first operand, so it is a method as it stands.
 
-    __add__: Method = elementwise.add
-    __sub__: Method = elementwise.subtract
-    __mul__: Method = elementwise.multiply
-    __truediv__: Method = elementwise.divide
-    __pow__: Method = elementwise.power
+    __add__: Method = arithmetic.add
+    __sub__: Method = arithmetic.subtract
+    __mul__: Method = arithmetic.multiply
+    __truediv__: Method = arithmetic.divide
+    __pow__: Method = arithmetic.power
     __matmul__: Method = linalg.matmul
-    __radd__: Method = _reflected(elementwise.add)
-    __rsub__: Method = _reflected(elementwise.subtract)
-    __rmul__: Method = _reflected(elementwise.multiply)
-    __rtruediv__: Method = _reflected(elementwise.divide)
-    __rpow__: Method = _reflected(elementwise.power)
+    __radd__: Method = _reflected(arithmetic.add)
+    __rsub__: Method = _reflected(arithmetic.subtract)
+    __rmul__: Method = _reflected(arithmetic.multiply)
+    __rtruediv__: Method = _reflected(arithmetic.divide)
+    __rpow__: Method = _reflected(arithmetic.power)
     __rmatmul__: Method = _reflected(linalg.matmul)
-    __neg__: Method = elementwise.negative
-    __abs__: Method = elementwise.abs
-    __eq__: Method = elementwise.equal  # type: ignore[assignment]
-    __ne__: Method = elementwise.not_equal  # type: ignore[assignment]
-    __lt__: Method = elementwise.less
-    __le__: Method = elementwise.less_equal
-    __gt__: Method = elementwise.greater
-    __ge__: Method = elementwise.greater_equal
+    __neg__: Method = arithmetic.negative
+    __abs__: Method = arithmetic.abs
+    __eq__: Method = comparison.equal  # type: ignore[assignment]
+    __ne__: Method = comparison.not_equal  # type: ignore[assignment]
+    __lt__: Method = comparison.less
+    __le__: Method = comparison.less_equal
+    __gt__: Method = comparison.greater
+    __ge__: Method = comparison.greater_equal
+    __mod__: Method = arithmetic.remainder
+    __rmod__: Method = _reflected(arithmetic.remainder)
+    __floordiv__: Method = constant.floor_divide
+    __rfloordiv__: Method = _reflected(constant.floor_divide)
+    __and__: Method = constant.bitwise_and
+    __or__: Method = constant.bitwise_or
+    __xor__: Method = constant.bitwise_xor
+    __rand__: Method = _reflected(constant.bitwise_and)
+    __ror__: Method = _reflected(constant.bitwise_or)
+    __rxor__: Method = _reflected(constant.bitwise_xor)
+    __invert__: Method = constant.bitwise_not
     __getitem__: Method = indexing.getitem
 
     def __pos__(self) -> Tensor:
@@ -236,10 +261,10 @@ class Tensor(Variable):
 
     # --------------------------------------------------------------------------------------------------------- changes
 
-    __iadd__: Method = in_place(np.add, elementwise.add)
-    __isub__: Method = in_place(np.subtract, elementwise.subtract)
-    __imul__: Method = in_place(np.multiply, elementwise.multiply)
-    __itruediv__: Method = in_place(np.divide, elementwise.divide)
+    __iadd__: Method = in_place(np.add, arithmetic.add)
+    __isub__: Method = in_place(np.subtract, arithmetic.subtract)
+    __imul__: Method = in_place(np.multiply, arithmetic.multiply)
+    __itruediv__: Method = in_place(np.divide, arithmetic.divide)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         set_item(self, key, value)
@@ -277,7 +302,7 @@ class Tensor(Variable):
     def __repr__(self) -> str:
         text = np.array2string(self._data, separator=", ", prefix="Tensor(", threshold=200)
         facts = [text]
-        if self._data.dtype not in (np.float64, np.int64, np.bool_) or not self._data.size:
+        if self._data.dtype not in (np.float64, np.int64, np.bool_, np.complex128) or not self._data.size:
             facts.append(f"dtype={self._data.dtype}")
         if self.requires_grad:
             facts.append("requires_grad=True")
@@ -293,40 +318,12 @@ class Tensor(Variable):
 
     # --------------------------------------------------------------------------------------------------------- methods
 
-    abs: Method = elementwise.abs
-    add: Method = elementwise.add
-    clip: Method = elementwise.clip
-    cos: Method = elementwise.cos
-    divide: Method = elementwise.divide
-    exp: Method = elementwise.exp
-    log: Method = elementwise.log
-    maximum: Method = elementwise.maximum
-    minimum: Method = elementwise.minimum
-    multiply: Method = elementwise.multiply
-    negative: Method = elementwise.negative
-    power: Method = elementwise.power
-    sign: Method = elementwise.sign
-    sin: Method = elementwise.sin
-    sqrt: Method = elementwise.sqrt
-    subtract: Method = elementwise.subtract
-    tanh: Method = elementwise.tanh
-    broadcast_to: Method = reduction.broadcast_to
-    max: Method = reduction.max
-    mean: Method = reduction.mean
-    min: Method = reduction.min
-    repeat: Method = reduction.repeat
-    sum: Method = reduction.sum
-    var: Method = reduction.var
-    expand_dims: Method = shaping.expand_dims
-    squeeze: Method = shaping.squeeze
-    swapaxes: Method = shaping.swapaxes
-    astype: Method = shaping.astype
-    matmul: Method = linalg.matmul
-    log_softmax: Method = activation.log_softmax
-    logsumexp: Method = activation.logsumexp
-    relu: Method = activation.relu
-    sigmoid: Method = activation.sigmoid
-    softmax: Method = activation.softmax
+    # Every operation that is registered as a method becomes one below the class, as it stands: x.exp() is tg.exp(x). Here are only
+    # those that take their arguments differently.
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Method: ...
 
     def reshape(self, *lengths: Any) -> Tensor:
         """See `tinygrad_edu.reshape`; takes lengths one by one or as a tuple."""
@@ -338,9 +335,10 @@ class Tensor(Variable):
         result: Tensor = shaping.transpose(self, (axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes) or None)
         return result
 
-    def argmax(self, axis: int | None = None) -> Tensor:
-        """Position of the maximum along an axis, a constant of integers. Counterpart: ``numpy.argmax``."""
-        return Tensor(self._data.argmax(axis))
+
+for _name, _operation in METHODS.items():
+    if _name not in vars(Tensor):
+        setattr(Tensor, _name, _operation)
 
 
 # --------------------------------------------------------------------------------------------------------------- helpers
@@ -350,15 +348,13 @@ def _fill(tensor: Tensor, array: Array, requires_grad: bool, name: str | None) -
     """Give a tensor its array and the vertex that goes with it."""
     kind = array.dtype.kind
     if kind not in "biufc":
-        raise DTypeError(f"Tensor: dtype {array.dtype} is not numeric; a tensor holds booleans, integers or floats")
-    if requires_grad and kind != "f":
         raise DTypeError(
-            f"only floating tensors can require grad, and this one is {array.dtype}: "
-            + (
-                "keep real and imaginary parts apart"
-                if kind == "c"
-                else "write the numbers with a decimal point, or pass dtype=float"
-            )
+            f"Tensor: dtype {array.dtype} is not numeric; a tensor holds booleans, integers, floats or complex numbers"
+        )
+    if requires_grad and kind not in "fc":
+        raise DTypeError(
+            f"only floating and complex tensors can require grad, and this one is {array.dtype}: write the numbers with a decimal "
+            "point, or pass dtype=float"
         )
     tensor._data = array
     tensor._node = (Leaf if requires_grad else Constant)(array, array.shape, array.dtype, name)

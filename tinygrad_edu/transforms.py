@@ -18,7 +18,7 @@ from tinygrad_edu.tensor import Tensor
 
 
 @primitive(label="=", cases=[Case(a=reals())], reference=lambda a: a)
-def alias(a: Any, /) -> Any:
+def _alias(a: Any, /) -> Any:
     """y = a        ∂L/∂a = g
 
     A vertex of its own for the same numbers. `grad` differentiates with respect to it, so that the variable of an inner
@@ -27,7 +27,7 @@ def alias(a: Any, /) -> Any:
     return a
 
 
-alias.vjp(a=lambda g: g)
+_alias.vjp(a=lambda g: g)
 
 
 def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., tuple[Tensor, Any]]:
@@ -99,13 +99,13 @@ def _variables(f: Callable[..., Any], args: tuple[Any, ...], positions: Sequence
             raise TypeError(f"grad of argument {position} of {_name(f)}, which was called with {len(args)} positional arguments")
         value = args[position]
         if isinstance(value, Tensor) and value.requires_grad:
-            variables[position] = alias(value)
+            variables[position] = _alias(value)
         else:
             array = value._data if isinstance(value, Tensor) else np.asarray(value)
-            if array.dtype.kind != "f":
+            if array.dtype.kind not in "fc":
                 raise DTypeError(
-                    f"grad: argument {position} of {_name(f)} has dtype {array.dtype}, and only floats have a derivative: write "
-                    "the numbers with a decimal point, or convert them with dtype=float"
+                    f"grad: argument {position} of {_name(f)} has dtype {array.dtype}, and only floats and complex numbers have a "
+                    "derivative: write the numbers with a decimal point, or convert them with dtype=float"
                 )
             variables[position] = Tensor(array, requires_grad=True)
     return variables

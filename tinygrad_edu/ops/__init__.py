@@ -1,5 +1,39 @@
-"""The operations, one file per family. Importing this package registers them all."""
+"""The operations, one file per family. Importing this package registers them all; its names are those that they registered."""
 
-from tinygrad_edu.ops import activation, elementwise, indexing, linalg, reduction, shape
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
-__all__ = ["activation", "elementwise", "indexing", "linalg", "reduction", "shape"]
+from tinygrad_edu.registry import FUNCTIONS as _FUNCTIONS
+
+for _family in iter_modules(__path__):
+    import_module(f"{__name__}.{_family.name}")
+
+if TYPE_CHECKING:  # the same names, for readers that do not run the code
+    from tinygrad_edu.ops.activation import *
+    from tinygrad_edu.ops.arithmetic import *
+    from tinygrad_edu.ops.comparison import *
+    from tinygrad_edu.ops.complex import *
+    from tinygrad_edu.ops.constant import *
+    from tinygrad_edu.ops.cumulative import *
+    from tinygrad_edu.ops.decompositions import *
+    from tinygrad_edu.ops.exponential import *
+    from tinygrad_edu.ops.fourier import *
+    from tinygrad_edu.ops.hyperbolic import *
+    from tinygrad_edu.ops.indexing import *
+    from tinygrad_edu.ops.joining import *
+    from tinygrad_edu.ops.linalg import *
+    from tinygrad_edu.ops.loss import *
+    from tinygrad_edu.ops.ordering import *
+    from tinygrad_edu.ops.products import *
+    from tinygrad_edu.ops.reduction import *
+    from tinygrad_edu.ops.select import *
+    from tinygrad_edu.ops.shape import *
+    from tinygrad_edu.ops.solving import *
+    from tinygrad_edu.ops.special import *
+    from tinygrad_edu.ops.statistics import *
+    from tinygrad_edu.ops.trigonometric import *
+    from tinygrad_edu.ops.windows import *
+
+__all__ = sorted(_FUNCTIONS)
+globals().update(_FUNCTIONS)

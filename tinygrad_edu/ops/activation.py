@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, LabelError
-from tinygrad_edu.ops.elementwise import exp, where
+from tinygrad_edu.ops.exponential import exp
 from tinygrad_edu.ops.reduction import any_axes, keep, sum
+from tinygrad_edu.ops.select import where
 from tinygrad_edu.ops.shape import reshape
 from tinygrad_edu.primitive import primitive
-from tinygrad_edu.registry import Case, reals
+from tinygrad_edu.registry import Case, reals, spelling
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -32,6 +33,7 @@ def _floating(a: Array) -> Array:
 
 @primitive(
     elementwise=True,
+    bounded=True,
     label="σ",
     cases=[Case(a=reals(-6, 6))],
     reference=lambda a: np.where(a >= 0, 1 / (1 + np.exp(-np.abs(a))), np.exp(-np.abs(a)) / (1 + np.exp(-np.abs(a)))),
@@ -54,7 +56,7 @@ def sigmoid(a: Array, /) -> Array:
 sigmoid.vjp(a=lambda g, y: g * (y * (1 - y)))
 
 
-@primitive(elementwise=True, cases=[Case(a=reals(avoid=(0,)))], reference=lambda a: np.where(a > 0, a, 0))
+@primitive(elementwise=True, bounded=True, cases=[Case(a=reals(avoid=(0,)))], reference=lambda a: np.where(a > 0, a, 0))
 def relu(a: Array, /) -> Array:
     """y = max(a, 0)        ∂L/∂a = g [a > 0]  (0 at a = 0)
 
@@ -174,6 +176,7 @@ logsumexp.vjp(a=lambda g, y, a, axis: keep(g, a.shape, axis) * _weights(a, y, ax
 # ---------------------------------------------------------------------------------------------------------------- loss
 
 
+@spelling()
 def one_hot(labels: Any, classes: int, dtype: Any = None) -> Array:
     """Integer labels of any shape as rows of zeros with a one: shape (*labels.shape, classes).
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.ops.elementwise import where
 from tinygrad_edu.ops.indexing import scatter_add
+from tinygrad_edu.ops.select import where
 from tinygrad_edu.ops.shape import reshape
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, composite, reals
@@ -40,7 +40,12 @@ def any_axes(shape: Shape) -> list[Any]:
 # ------------------------------------------------------------------------------------------------------- Repeat and Sum
 
 
-@primitive(forward=np.add.reduce, numpy=np.sum, label="Sum", cases=[Case(a=reals(), axis=any_axes, keepdims=[False, True])])
+@primitive(
+    forward=np.add.reduce,
+    numpy=(np.sum, np.add.reduce),
+    label="Sum",
+    cases=[Case(a=reals(), axis=any_axes, keepdims=[False, True])],
+)
 def sum(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
     """y = Σ a        ∂L/∂a = g, repeated along the axes that were summed
 
@@ -170,7 +175,7 @@ def _shared(g: Any, y: Any, a: Any, axis: Any) -> Any:
 
 @primitive(
     forward=np.maximum.reduce,
-    numpy=np.max,
+    numpy=(np.max, np.amax, np.maximum.reduce),
     cases=[Case(a=reals(grid=(-3, 0.2), nonempty=True), axis=any_axes, keepdims=[False, True])],
 )
 def max(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
@@ -191,7 +196,7 @@ max.vjp(a=_shared)
 
 @primitive(
     forward=np.minimum.reduce,
-    numpy=np.min,
+    numpy=(np.min, np.amin, np.minimum.reduce),
     cases=[Case(a=reals(grid=(-3, 0.2), nonempty=True), axis=any_axes, keepdims=[False, True])],
 )
 def min(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
@@ -211,7 +216,7 @@ min.vjp(a=_shared)
 
 
 @composite(
-    reference=np.var,
+    numpy=np.var,
     cases=[Case(a=reals(shape=(2, 3)), axis=[None, 0, -1, (0, 1)], ddof=[0, 1], keepdims=[False, True])],
 )
 def var(a: Any, /, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:

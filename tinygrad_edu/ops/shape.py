@@ -12,7 +12,7 @@ from tinygrad_edu.errors import ArgumentError
 from tinygrad_edu.graph import Variable
 from tinygrad_edu.ops.indexing import scatter_add
 from tinygrad_edu.primitive import primitive
-from tinygrad_edu.registry import Case, composite, reals
+from tinygrad_edu.registry import Case, composite, reals, spelling
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array, Shape
@@ -39,6 +39,19 @@ def reshape(a: Array, /, shape: Any) -> Array:
 
 
 reshape.vjp(a=lambda g, a_shape: reshape(g, a_shape))
+
+
+@composite(numpy=np.ravel, aliases=("flatten",), cases=[Case(a=reals())])
+def ravel(a: Any, /) -> Any:
+    """y = a's elements in a row        ∂L/∂a = g, read back
+
+    A ``reshape`` to one axis. Counterpart: ``numpy.ravel``, ``torch.flatten``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.ravel(tg.Tensor([[1.0, 2.0], [3.0, 4.0]]))
+    Tensor([1., 2., 3., 4.])
+    """
+    return reshape(a, -1)
 
 
 @primitive(
@@ -163,7 +176,7 @@ concatenate.vjp(arrays=_part)
 
 
 @composite(
-    reference=np.stack,
+    numpy=np.stack,
     variadic=True,
     cases=[Case(arrays=[reals(shape=("m", "n")), reals(shape=("m", "n"))], axis=[0, 1, -1])],
 )
@@ -196,6 +209,7 @@ def cast(a: Array, /, dtype: Any) -> Array:
 cast.vjp(a=lambda g: g)
 
 
+@spelling(np.astype)
 def astype(a: Any, dtype: Any) -> Any:
     """y = a, in another dtype. Recorded where that is a floating one, else a constant: a step function's derivative is 0.
 
@@ -205,7 +219,7 @@ def astype(a: Any, dtype: Any) -> Any:
     >>> tg.astype(tg.Tensor([1.5]), int)
     Tensor([1])
     """
-    if np.dtype(dtype).kind == "f" or not isinstance(a, Variable):
+    if np.dtype(dtype).kind in "fc" or not isinstance(a, Variable):
         return cast(a, dtype)
     return type(a)(a._data, dtype=dtype)  # type: ignore[call-arg]
 

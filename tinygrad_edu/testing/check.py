@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu import engine
 from tinygrad_edu.errors import GradientMismatchError, NumericalError
-from tinygrad_edu.graph import Variable, enable_grad
+from tinygrad_edu.graph import Variable, as_variable, enable_grad
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def check_gradients(
     (8, True)
     """
     arrays = [x._data if isinstance(x, Variable) else np.asarray(x) for x in inputs]
-    chosen = [i for i, array in enumerate(arrays) if array.dtype.kind == "f"]
+    chosen = [i for i, array in enumerate(arrays) if array.dtype.kind in "fc"]
     if not chosen or order < 1:
         raise NumericalError(
             f"check_gradients: nothing to differentiate: order {order}, inputs of dtype {', '.join(str(a.dtype) for a in arrays)}"
@@ -75,12 +75,15 @@ def check_gradients(
     # Weights away from 0, so that no part of the result goes unseen.
     rng = np.random.default_rng(seed)
 
-    def weights(shape: tuple[int, ...]) -> Array:
-        return np.asarray(rng.uniform(0.5, 1.5, shape) * rng.choice([-1, 1], shape))
+    def weights(like: Any) -> Array:
+        def numbers() -> Array:
+            return np.asarray(rng.uniform(0.5, 1.5, like.shape) * rng.choice([-1, 1], like.shape))
 
-    shape = _evaluate(f, arrays, chosen)[0].shape
-    projection = weights(shape) if shape else np.ones(())
-    directions = [[weights(arrays[i].shape) for i in chosen] for _ in range(order)]
+        return numbers() + 1j * numbers() if like.dtype.kind == "c" else numbers()
+
+    y = _evaluate(f, arrays, chosen)[0]
+    projection = weights(y) if y.shape or y.dtype.kind == "c" else np.ones(())
+    directions = [[weights(arrays[i]) for i in chosen] for _ in range(order)]
     compared, hidden, worst, largest = 0, 0, 0.0, []
     for k in range(1, order + 1):
         level = _Level(f, arrays, chosen, k, projection, directions)
@@ -128,26 +131,35 @@ class _Level:
     def gradient(self) -> list[Array]:
         terms, vertices = self.terms(self.arrays, recorded=True)
         pieces = _pull(terms, vertices, create_graph=False)
-        return [sum((p._data for p in found), np.zeros(v.shape)) for v, found in zip(vertices, pieces, strict=True)]
+        return [sum((p._data for p in found), np.zeros(v.shape, _wide(v))) for v, found in zip(vertices, pieces, strict=True)]
 
     def numerical_gradient(self) -> list[tuple[Array, Array]]:
         """For each input, the numerical derivatives and their rounding errors."""
-        wide = [array.astype(np.float64) if i in self.chosen else array for i, array in enumerate(self.arrays)]
+        wide = [array.astype(_wide(array)) if i in self.chosen else array for i, array in enumerate(self.arrays)]
         return [self._along(wide, i) for i in self.chosen]
 
     def _along(self, arrays: list[Array], position: int) -> tuple[Array, Array]:
         x = arrays[position]
-        gradient, rounding = np.zeros(x.shape), np.zeros(x.shape)
+        gradient, rounding = np.zeros(x.shape, x.dtype), np.zeros(x.shape)
 
-        def value(index: tuple[int, ...], step: float) -> float:
+        def value(index: tuple[int, ...], unit: complex, step: float) -> float:
             moved = x.copy()
-            moved[index] += step
+            moved[index] += unit * step
             terms, _ = self.terms([*arrays[:position], moved, *arrays[position + 1 :]], recorded=False)
-            return float(sum(np.sum(y._data * weight, dtype=np.float64) for y, weight in terms))
+            return float(sum(np.sum(np.real(y._data * np.conj(weight)), dtype=np.float64) for y, weight in terms))
 
         for index in np.ndindex(x.shape):
-            gradient[index], rounding[index] = _derivative(functools.partial(value, index), _step(float(x[index])))
+            # A complex number is two real ones, and its gradient is ∂L/∂x + i ∂L/∂y.
+            for unit in (1, 1j) if x.dtype.kind == "c" else (1,):
+                slope, noise = _derivative(functools.partial(value, index, unit), _step(float(np.abs(x[index]))))
+                gradient[index] += unit * slope
+                rounding[index] += noise
         return gradient, rounding
+
+
+def _wide(like: Any) -> Any:
+    """float64, or complex128 for complex numbers."""
+    return np.complex128 if like.dtype.kind == "c" else np.float64
 
 
 def _step(x: float) -> float:
@@ -167,9 +179,9 @@ def _evaluate(f: Callable[..., Any], arrays: list[Array], chosen: list[int]) -> 
     with enable_grad():
         variables = [Tensor(array, requires_grad=i in chosen) for i, array in enumerate(arrays)]
         y = f(*variables)
-    if not isinstance(y, Tensor) or y.dtype.kind != "f":
+    if not isinstance(y, Tensor) or y.dtype.kind not in "fc":
         what = f"a Tensor of {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
-        raise NumericalError(f"check_gradients: f must return one Tensor of floats, and it returned {what}")
+        raise NumericalError(f"check_gradients: f must return one Tensor of floats or complex numbers, and it returned {what}")
     return y, [variables[i]._node for i in chosen]
 
 
@@ -181,14 +193,14 @@ def _pull(terms: Terms, vertices: list[Any], create_graph: bool) -> list[list[Te
             found = engine.cotangents(y, weight, wanted=vertices, create_graph=create_graph, retain_graph=True)
             for vertex, here in zip(vertices, pieces, strict=True):
                 if vertex in found:
-                    here.append(engine.as_variable(Tensor, found[vertex]))
+                    here.append(as_variable(Tensor, found[vertex]))
     return pieces
 
 
 def _mismatch(f: Any, order: int, position: int, count: int, analytic: Array, numerical: Array, bad: Array) -> str:
     difference = np.where(np.isnan(analytic - numerical), np.inf, np.abs(analytic - numerical))
     index = tuple(int(i) for i in np.unravel_index(int(np.argmax(difference)), analytic.shape))
-    a, n = float(analytic[index]), float(numerical[index])
+    a, n = analytic[index].item(), numerical[index].item()
     lines = [
         f"the gradient of {getattr(f, '__name__', 'f')} is wrong: order {order}, input {position} of {count} "
         f"(shape {analytic.shape}), {int(bad.sum())} of {analytic.size} elements differ",

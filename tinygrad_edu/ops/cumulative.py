@@ -1,0 +1,1 @@
+"""Running sums and products, differences and what is integrated or interpolated along an axis."""

@@ -1,0 +1,1 @@
+"""Products of vectors, matrices and higher arrays other than matmul."""

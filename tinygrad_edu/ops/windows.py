@@ -1,0 +1,1 @@
+"""Sliding windows and their adjoint, the base of convolution and pooling."""
