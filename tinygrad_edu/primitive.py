@@ -52,7 +52,7 @@ class Primitive(Operation):
     metadata: dict[str, Any] = field(kw_only=True)  # name -> default, or inspect.Parameter.empty
     hint: str | None = field(kw_only=True)
     residuals: dict[str, Callable[..., Any]] = field(kw_only=True)
-    bounded: bool = True  # whether no derivative is infinite, so that nothing needs watching
+    bounded: bool = False  # whether no derivative is infinite at finite operands
     rules: dict[str, Rule] | None = None
     may_alias: bool = True  # whether forward could return somebody's array itself; the library's own never do
     variants: dict[Any, Variant] = field(default_factory=dict)
@@ -151,11 +151,13 @@ class Primitive(Operation):
         for name in self.metadata:
             source[name] = f"node.params[{name!r}]"
         arguments = ", ".join([source[name] for name in wanted])
-        watched = not self.bounded and set(wanted) - {"g"}
-        code = f"lambda g, node: watched(rule, g, ({arguments},))" if watched else f"lambda g, node: rule({arguments})"
-        known = {"rule": rule, "shape": np.shape, "watched": functools.partial(singular.zero_wins, self.name)}
-        pull: Callable[[Any, Any], Any] = eval(code, known)
-        return pull
+        known = {"rule": rule, "shape": np.shape, "zero_wins": functools.partial(singular.zero_wins, self.name)}
+        pull: Any = eval(f"lambda g, node: rule({arguments})", known)
+        if self.elementwise and set(wanted) - {"g"}:
+            pull.careful = eval(f"lambda g, node: zero_wins(rule, g, ({arguments},))", known)
+            if not self.bounded:
+                pull = pull.careful
+        return pull  # type: ignore[no-any-return]
 
     def _example(self) -> str:
         return ", ".join(f"{name}=lambda g: ..." for name in self.operands)
@@ -265,8 +267,8 @@ def primitive(
         each is given as a function of the operands, which computes it again when a derivative is itself differentiated.
     cases: where the property tests may look (`Case`).
     kinks: where it is continuous but not smooth, and which derivative is declared there (`Kink`).
-    bounded: for elementwise operations, that no derivative is infinite at finite operands. Otherwise a zero cotangent wins over an
-        infinite derivative (see `ieee_gradients`), which costs a microsecond.
+    bounded: for elementwise operations, that no derivative is infinite or nan at finite operands. Then whether a zero cotangent
+        met an infinite one (see `ieee_gradients`) is looked at only where NumPy says so, which saves a microsecond.
     aliases: further names for it.
     hint: a sentence for the error message when the operands' shapes do not fit.
     orders: how often it can be differentiated.
@@ -320,7 +322,7 @@ def primitive(
         metadata=metadata,
         hint=hint,
         residuals=dict(residuals or {}),
-        bounded=bounded or not elementwise,
+        bounded=bounded,
         may_alias=not (isinstance(forward, np.ufunc) or function.__module__.startswith("tinygrad_edu.ops.")),
     )
     make = recording.general
