@@ -10,7 +10,8 @@ written for real numbers, so that a rule need not know whether its operands are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import operator
+from collections.abc import Collection, Iterable, Sequence
 from sys import getrefcount
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.errors import GraphError, MutationError, ReleasedError, RuleError
+from tinygrad_edu.floating import ERRORS, quietly, with_invalid_raising
 from tinygrad_edu.graph import (
     RELEASED,
     Leaf,
@@ -29,8 +31,10 @@ from tinygrad_edu.graph import (
     last_change,
     topological_order,
 )
+from tinygrad_edu.singular import careful
 
 ndarray = np.ndarray
+in_place_sum: Any = operator.iadd
 
 
 def backward(root: Variable, gradient: Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
@@ -51,7 +55,7 @@ def backward(root: Variable, gradient: Any = None, *, retain_graph: bool = False
     >>> x.grad
     Tensor(12., requires_grad=True)
     """
-    arrived = cotangents(root, gradient, retain_graph=retain_graph, create_graph=create_graph)
+    arrived = cotangents([(root, gradient)], retain_graph=retain_graph, create_graph=create_graph)
     for leaf, new in owned(arrived, type(root)).items():
         if leaf.grad is None:
             leaf.grad = new
@@ -63,43 +67,46 @@ def backward(root: Variable, gradient: Any = None, *, retain_graph: bool = False
 
 
 def cotangents(
-    root: Variable,
-    gradient: Any = None,
+    roots: Sequence[tuple[Variable, Any]],
     *,
     wanted: Iterable[Any] | None = None,
+    stop: Collection[Any] = (),
     retain_graph: bool = False,
     create_graph: bool = False,
 ) -> dict[Any, Any]:
-    """The derivative of ``root`` with respect to vertices of its graph: ``wanted``, or all leaves.
+    """The derivative of Σ ⟨gradient, root⟩ over the pairs (root, gradient) of ``roots`` with respect to vertices of their graph:
+    ``wanted``, or all leaves. What lies behind the vertices in ``stop`` is not looked at: they are taken as independent.
 
-    Returns arrays (or, with ``create_graph``, recording tensors) by vertex; a wanted vertex that ``root`` does not depend
-    on is absent. Nothing that the user owns is touched.
+    Returns arrays (or, with ``create_graph``, recording tensors) by vertex; a wanted vertex that no root depends on is absent.
+    Nothing that the user owns is touched.
     """
-    start = root._node
-    if start is None or not start.requires_grad:
-        raise GraphError(
-            "backward() from a tensor that depends on nothing that requires grad: make the inputs with "
-            "Tensor(..., requires_grad=True), and compute outside no_grad() and without detach()"
-        )
-    seed = _conjugate(start, _seed(root, gradient, create_graph))
-    order = topological_order(start)
-    kept = None
-    if wanted is not None:
-        kept = set(wanted)
+    seeds: dict[Any, Any] = {}
+    for root, gradient in roots:
+        start = root._node
+        if start is None or not start.requires_grad:
+            raise GraphError(
+                "backward() from a tensor that depends on nothing that requires grad: make the inputs with "
+                "Tensor(..., requires_grad=True), and compute outside no_grad() and without detach()"
+            )
+        seed = _conjugate(start, _seed(root, gradient, create_graph))
+        seeds[start] = seed if start not in seeds else seeds[start] + seed
+    kept = None if wanted is None else set(wanted)
+    order = topological_order(*seeds, stop=stop)
+    if kept is not None:
         useful = _leading_to(order, kept)
-        if start not in useful:
-            return {}
+        seeds = {start: seed for start, seed in seeds.items() if start in useful}
         order = [node for node in order if node in useful]
     _check_usable(order)
+    cls = type(roots[0][0])
     if not create_graph:
-        found = _pull_back(order, {start: seed}, kept, None, release=not retain_graph)
+        found = _pull_back(order, seeds, kept, None, release=not retain_graph)
         for vertex in found:
             if vertex.dtype.kind == "c":
                 found[vertex] = found[vertex].conj()
         return found
     with enable_grad():
-        found = _pull_back(order, {start: seed}, kept, type(root), release=False)
-        return {vertex: as_variable(type(root), _conjugate(vertex, g)) for vertex, g in found.items()}
+        found = _pull_back(order, seeds, kept, cls, release=False)
+        return {vertex: as_variable(cls, _conjugate(vertex, g)) for vertex, g in found.items()}
 
 
 def _conjugate(vertex: Any, g: Any) -> Any:
@@ -120,37 +127,51 @@ def _pull_back(
     found: dict[Any, Any] = {}
     ours: set[Any] = set()  # vertices whose running sum we allocated, so that adding in place disturbs nobody
     members = None if wanted is None else wanted.union(order)
-    for node in order:
-        g = pending.pop(node)  # a KeyError here would say that the order is wrong
-        if wanted is not None and node in wanted:
-            found[node] = g
-        inputs = node.inputs
-        active = node.active
-        source = node if recording is None else _recorded_view(node, recording)
-        for position, pull in active:
-            vertex = inputs[position]
-            if members is not None and vertex not in members:
-                continue  # it leads to nothing that is wanted
-            part = pull(g, source)
-            if part.__class__ is not ndarray:
-                part = _accept(node, position, part, recording)
-            if part.shape != vertex.shape:
-                raise _bad_rule(node, position, part)
-            if part.dtype is not vertex.dtype and part.dtype != vertex.dtype:
-                part = _as_dtype(part, vertex.dtype)
-            before = pending.get(vertex)
-            if before is None:
+    # Where 0 · ∞ makes a nan, NumPy raises, and the rule is looked at again. A try that succeeds costs nothing.
+    raising = with_invalid_raising()
+    token = ERRORS.set(raising)
+    try:
+        for node in order:
+            g = pending.pop(node)  # a KeyError here would say that the order is wrong
+            if wanted is not None and node in wanted:
+                found[node] = g
+            inputs = node.inputs
+            active = node.active
+            source = node if recording is None else _recorded_view(node, recording)
+            for position, pull in active:
+                vertex = inputs[position]
+                if members is not None and vertex not in members:
+                    continue  # it leads to nothing that is wanted
+                try:
+                    part = pull(g, source)
+                except FloatingPointError:
+                    ERRORS.reset(token)
+                    try:
+                        part = careful(pull)(g, source)
+                    finally:
+                        token = ERRORS.set(raising)
+                if part.__class__ is not ndarray:
+                    part = _accept(node, position, part, recording)
+                if part.shape != vertex.shape:
+                    raise _bad_rule(node, position, part)
+                if part.dtype is not vertex.dtype and part.dtype != vertex.dtype:
+                    part = _as_dtype(part, vertex.dtype)
+                before = pending.get(vertex)
+                if before is not None:
+                    mine = vertex in ours
+                    try:
+                        part = in_place_sum(before, part) if mine else before + part
+                    except FloatingPointError:  # ∞ − ∞: no rule is to blame, and in place the sum stands there already
+                        part = before if mine else quietly(operator.add, before, part)
+                    if part.__class__ is ndarray:
+                        ours.add(vertex)
                 pending[vertex] = part
-            elif vertex in ours:
-                before += part
-            else:
-                pending[vertex] = before = before + part
-                if before.__class__ is ndarray:
-                    ours.add(vertex)
-        if release:
-            node.saved = RELEASED
-            if len(active) != len(inputs):
-                node.forget_constants()
+            if release:
+                node.saved = RELEASED
+                if len(active) != len(inputs):
+                    node.forget_constants()
+    finally:
+        ERRORS.reset(token)
     if wanted is None:
         return pending
     found.update((vertex, g) for vertex, g in pending.items() if vertex in wanted)
@@ -161,6 +182,11 @@ def _seed(root: Variable, gradient: Any, create_graph: bool) -> Any:
     """The cotangent of the root: the caller's, checked and copied, or 1 for a scalar."""
     data = root._data
     if gradient is None:
+        if data.dtype.kind == "c":
+            raise GraphError(
+                "backward() from a complex number: only a real one goes up or down. Take a real part of it first, as in y.real or "
+                "abs(y), or pass backward(gradient)"
+            )
         if data.size != 1:
             raise GraphError(
                 f"backward() from a tensor of shape {data.shape} needs the gradient of the final scalar with respect to it: "

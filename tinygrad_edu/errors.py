@@ -9,15 +9,21 @@ for NumPy code keeps working::
     ├── DTypeError             TypeError       integers that would need a gradient, operands that are not numbers
     ├── ArgumentError          ValueError      an option that is out of range or unknown, an empty list of parameters
     ├── LabelError             ValueError      class labels that do not fit the logits
+    ├── MatrixError            LinAlgError,    a matrix that is singular, not positive definite, not diagonalizable, …
+    │                          ValueError
     ├── GraphError             RuntimeError    backward() from something that is not a differentiable scalar
     │   ├── ReleasedError                      backward() through a graph whose arrays were already released
     │   └── MutationError                      an array that backward needs has changed since forward
+    ├── AnomalyError           ArithmeticError  a value or a gradient that is nan or infinite, under detect_anomaly()
     ├── RuleError              RuntimeError    a derivative rule gave a gradient of the wrong shape or kind
     ├── PrimitiveError         TypeError       @primitive was given a forward, a rule or a case that does not fit
     ├── GradientMismatchError  AssertionError  the analytic gradient disagrees with the numerical one
+    ├── ConvergenceError       RuntimeError    an iteration ended without reaching its goal
     ├── NumericalError         ValueError      a numerical derivative was asked of something that has none
     └── MissingError           RuntimeError    a program or package that this feature needs is not installed
 """
+
+from numpy.linalg import LinAlgError
 
 
 class TinygradError(Exception):
@@ -40,6 +46,10 @@ class LabelError(TinygradError, ValueError):
     """Class labels that do not fit the logits: wrong shape, range or kind."""
 
 
+class MatrixError(TinygradError, LinAlgError):
+    """A matrix that lacks what an operation of linear algebra needs: it is singular, or not positive definite."""
+
+
 class GraphError(TinygradError, RuntimeError):
     """The recorded graph cannot be differentiated as asked."""
 
@@ -52,6 +62,10 @@ class MutationError(GraphError):
     """An array that a derivative needs was changed after it was recorded."""
 
 
+class AnomalyError(TinygradError, ArithmeticError):
+    """A value or a gradient that is nan or infinite was made where `detect_anomaly` was watching."""
+
+
 class RuleError(TinygradError, RuntimeError):
     """A primitive's derivative rule returned something that cannot be its operand's gradient."""
 
@@ -62,6 +76,10 @@ class PrimitiveError(TinygradError, TypeError):
 
 class GradientMismatchError(TinygradError, AssertionError):
     """An analytic derivative disagrees with the numerical one."""
+
+
+class ConvergenceError(TinygradError, RuntimeError):
+    """An iteration ended without reaching its goal: the result would be meaningless."""
 
 
 class NumericalError(TinygradError, ValueError):

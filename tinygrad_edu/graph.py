@@ -13,11 +13,13 @@ Inputs that are plain Python numbers or arrays stand in ``Node.inputs`` as they 
 from __future__ import annotations
 
 import itertools
+import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
 from operator import attrgetter
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -41,7 +43,7 @@ class Mode(NamedTuple):
 
     recording: bool = True
     scope: tuple[str, ...] = ()  # path of nn.Module names whose forward is running
-    on_record: Callable[[Node, Any, tuple[Any, ...]], None] | None = None  # told of each new node, its result and its operands
+    on_record: tuple[Callable[[Node, Any, tuple[Any, ...]], None], ...] = ()  # told of each new node, its result and its operands
     ieee: bool = False  # whether 0 · ∞ is nan in a derivative
 
 
@@ -57,7 +59,8 @@ def _code_flags(function: Any) -> int:
 
 
 class mode(ContextDecorator):  # noqa: N801 - used like a function, as contextlib's own
-    """Change the current `Mode` inside a ``with`` block or a decorated function, and restore it whatever happens."""
+    """Change the current `Mode` inside a ``with`` block or a decorated function, and restore it whatever happens. ``on_record`` is
+    one more to be told of new nodes, beside those that are told already."""
 
     def __init__(self, **changes: Any) -> None:
         self._changes = changes
@@ -77,7 +80,11 @@ class mode(ContextDecorator):  # noqa: N801 - used like a function, as contextli
         return super().__call__(function)
 
     def __enter__(self) -> mode:
-        self._tokens.append(MODE.set(MODE.get()._replace(**self._changes)))
+        before = MODE.get()
+        changes = dict(self._changes)
+        if "on_record" in changes:
+            changes["on_record"] = (*before.on_record, changes["on_record"])
+        self._tokens.append(MODE.set(before._replace(**changes)))
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -214,12 +221,65 @@ class Leaf(Constant):
         self.grad: Any = None
 
 
+class Cut(Constant):
+    """A constant that was computed from something that requires grad: here a gradient ends, and this says why and where."""
+
+    __slots__ = ("place", "why")
+    why: str
+    place: Place
+
+    def __repr__(self) -> str:
+        return f"<Cut {self.why} {self.shape} {self.dtype} at {self.place}>"
+
+
+class Place:
+    """A point of a program, kept as cheaply as it can be and looked up when somebody asks."""
+
+    __slots__ = ("code", "last")
+
+    def __init__(self, frame: FrameType) -> None:
+        self.code = frame.f_code
+        self.last = frame.f_lasti
+
+    def __str__(self) -> str:
+        line = next(itertools.islice(self.code.co_positions(), self.last // 2, None))[0]
+        return f"{self.code.co_filename}:{line}"
+
+
+PACKAGE = __name__.partition(".")[0]
+
+
+def caller() -> Place:
+    """Where the user's program is: the innermost frame outside this library."""
+    frame = inner = sys._getframe(1)
+    while frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE and frame.f_back is not None:
+        frame = frame.f_back
+    return Place(frame if frame.f_back is not None else inner)
+
+
+def cut(array: Array, why: str, place: Place | None = None) -> Cut:
+    """A vertex for an array whose gradient ends here: ``why`` is "no_grad", "detach" or the name of an operation without a
+    derivative. Filled by hand, as nodes are."""
+    vertex = object.__new__(Cut)
+    vertex.data = array
+    vertex.shape = array.shape
+    vertex.dtype = array.dtype
+    vertex.name = None
+    vertex.serial = next_serial()
+    vertex.changed = 0
+    vertex.change = None
+    vertex._outline = None
+    vertex.why = why
+    vertex.place = place or caller()
+    return vertex
+
+
 def outline(vertex: Any) -> Any:
     """The same vertex without its array: what a released graph keeps of a constant. One outline per constant, so that
     a constant used twice is still one vertex."""
     if isinstance(vertex, np.ndarray):
         return Constant(None, vertex.shape, vertex.dtype)
-    if type(vertex) is Constant and vertex.data is not None:
+    if type(vertex) in (Constant, Cut) and vertex.data is not None:
         if vertex._outline is None:
             vertex._outline = Constant(None, vertex.shape, vertex.dtype)
             vertex._outline.serial = vertex.serial
@@ -269,9 +329,13 @@ changes: dict[int, Change] = {}
 
 def owner_of(array: Array) -> Array:
     """The array at the end of a chain of views."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
+    while True:
+        base = array.base
+        if not isinstance(base, np.ndarray):
+            base = getattr(base, "base", None)  # sliding_window_view and as_strided put an object of their own in between
+        if not isinstance(base, np.ndarray):
+            return array
+        array = base
 
 
 def note_change(vertex: Constant, array: Array) -> None:
@@ -295,24 +359,25 @@ def changed_after(array: Array, serial: int) -> Change | None:
     return change if change is not None and change.serial > serial and change.owner() is owner else None
 
 
-def topological_order(root: Any) -> list[Any]:
-    """Every node that a gradient of ``root`` reaches, each before its inputs: newest first. Leaves are not among them: a leaf
-    has no inputs, so it can come in any order after all nodes.
+def topological_order(*roots: Any, stop: Collection[Any] = (), after: int = 0) -> list[Any]:
+    """Every node that a gradient of the roots reaches, each before its inputs: newest first. Leaves are not among them: a leaf
+    has no inputs, so it can come in any order after all nodes. Nor are the vertices in ``stop``, and those whose serial number is
+    not above ``after``, nor what lies behind them.
 
     The list grows while it is walked, so nothing recurses however deep the graph is, and the final sort is linear on
     the nearly sorted order in which a graph is met.
     """
-    order = [root] if root.active else []
-    seen = {root}
+    seen = {*roots, *stop}
+    order = [root for root in roots if root.active and root.serial > after and root not in stop]
     for node in order:
         inputs = node.inputs
         for position, _ in node.active:
             vertex = inputs[position]
-            if vertex.active and vertex not in seen:
+            if vertex.active and vertex not in seen and vertex.serial > after:
                 seen.add(vertex)
                 order.append(vertex)
     order.sort(key=serial_of, reverse=True)
-    assert not order or order[0] is root, "a vertex must be newer than its inputs"
+    assert not order or order[0] in roots, "a vertex must be newer than its inputs"
     return order
 
 

@@ -6,19 +6,15 @@ noticed only here, because it costs a pass over every saved array.
 
 from __future__ import annotations
 
-import sys
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu.errors import MutationError
-from tinygrad_edu.graph import mode
+from tinygrad_edu.graph import caller, mode
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Node
-
-PACKAGE = __name__.partition(".")[0]
 
 
 def guard() -> mode:
@@ -49,10 +45,7 @@ class Receipt:
 
     def __init__(self, node: Node) -> None:
         self.sums = _checksums(node)
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
-            frame = frame.f_back
-        self.place = "an unknown place" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        self.place = caller()
 
     def check(self, node: Node) -> None:
         if _checksums(node) != self.sums:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import DTypeError, PrimitiveError, ShapeError
-from tinygrad_edu.graph import MODE, Constant, Node, Variable, next_serial
+from tinygrad_edu.graph import MODE, Constant, Cut, Node, Variable, cut, next_serial
 from tinygrad_edu.registry import REGISTRY
 
 if TYPE_CHECKING:
@@ -70,8 +70,15 @@ def record(
                 node.scope = scope
                 node.name = node.receipt = None
                 tensor._node = node
-                if on_record is not None:
-                    on_record(node, y, arrays)
+                if on_record:
+                    for tell in on_record:
+                        tell(node, y, arrays)
+            else:
+                tensor._node = cut(y, op.name)
+        else:
+            tensor._node = cut(y, "no_grad")
+    elif Cut in map(type, inputs):  # the gradient ended further up: remember where
+        tensor._node = cut(y, *next((v.why, v.place) for v in inputs if type(v) is Cut))
     return tensor
 
 

@@ -190,7 +190,7 @@ def _pull(terms: Terms, vertices: list[Any], create_graph: bool) -> list[list[Te
     pieces: list[list[Tensor]] = [[] for _ in vertices]
     for y, weight in terms:
         if y.requires_grad:
-            found = engine.cotangents(y, weight, wanted=vertices, create_graph=create_graph, retain_graph=True)
+            found = engine.cotangents([(y, weight)], wanted=vertices, create_graph=create_graph, retain_graph=True)
             for vertex, here in zip(vertices, pieces, strict=True):
                 if vertex in found:
                     here.append(as_variable(Tensor, found[vertex]))

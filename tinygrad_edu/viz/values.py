@@ -53,7 +53,7 @@ def gradients(root: Variable, vertices: Iterable[Any]) -> dict[Any, Array]:
     graph was released, what the leaves have in ``.grad``."""
     try:
         with np.errstate(all="ignore"):
-            found = engine.cotangents(root, wanted=vertices, retain_graph=True)
+            found = engine.cotangents([(root, None)], wanted=vertices, retain_graph=True)
     except GraphError:
         found = {leaf: leaf.grad for leaf in vertices if isinstance(leaf, Leaf)}
     arrays = {vertex: g._data if isinstance(g, Variable) else g for vertex, g in found.items() if g is not None}
