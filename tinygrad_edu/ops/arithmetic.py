@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.ops.comparison import sign
-from tinygrad_edu.ops.constant import floor_divide
+from tinygrad_edu.ops.constant import floor_divide, rint
 from tinygrad_edu.ops.exponential import log
 from tinygrad_edu.ops.select import where
 from tinygrad_edu.primitive import primitive
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
 
-@primitive(forward=np.add, elementwise=True, label="+", cases=[Case(a=reals(), b=reals())])
+@primitive(forward=np.add, elementwise=True, bounded=True, label="+", cases=[Case(a=reals(), b=reals())])
 def add(a: Array, b: Array, /) -> Array:
     """y = a + b        ∂L/∂a = g        ∂L/∂b = g
 
@@ -32,7 +32,14 @@ def add(a: Array, b: Array, /) -> Array:
 add.vjp(a=lambda g: g, b=lambda g: g)
 
 
-@primitive(forward=np.subtract, elementwise=True, label="−", cases=[Case(a=reals(), b=reals())])
+@primitive(
+    forward=np.subtract,
+    elementwise=True,
+    bounded=True,
+    label="−",
+    aliases=("sub",),
+    cases=[Case(a=reals(), b=reals()), Case(a=complexes(), b=reals())],
+)
 def subtract(a: Array, b: Array, /) -> Array:
     """y = a − b        ∂L/∂a = g        ∂L/∂b = −g
 
@@ -47,7 +54,14 @@ def subtract(a: Array, b: Array, /) -> Array:
 subtract.vjp(a=lambda g: g, b=lambda g: -g)
 
 
-@primitive(forward=np.multiply, elementwise=True, bounded=True, label="×", cases=[Case(a=reals(), b=reals())])
+@primitive(
+    forward=np.multiply,
+    elementwise=True,
+    bounded=True,
+    label="×",
+    aliases=("mul",),
+    cases=[Case(a=reals(), b=reals()), Case(a=complexes(), b=complexes()), Case(a=complexes(), b=reals())],
+)
 def multiply(a: Array, b: Array, /) -> Array:
     """y = a b        ∂L/∂a = g b        ∂L/∂b = g a
 
@@ -63,7 +77,16 @@ multiply.vjp(a=lambda g, b: g * b, b=lambda g, a: g * a)
 
 
 @primitive(
-    forward=np.divide, elementwise=True, label="÷", cases=[Case(a=reals(), b=reals(0.5, 3)), Case(a=reals(), b=reals(-3, -0.5))]
+    forward=np.divide,
+    elementwise=True,
+    label="÷",
+    aliases=("true_divide", "div"),
+    cases=[
+        Case(a=reals(), b=reals(0.5, 3)),
+        Case(a=reals(), b=reals(-3, -0.5)),
+        Case(a=complexes(), b=complexes(avoid=(0,), gap=0.5)),
+        Case(a=reals(), b=complexes(0.5, 2)),
+    ],
 )
 def divide(a: Array, b: Array, /) -> Array:
     """y = a / b        ∂L/∂a = g / b        ∂L/∂b = −g y / b
@@ -79,9 +102,47 @@ def divide(a: Array, b: Array, /) -> Array:
 divide.vjp(a=lambda g, b: g / b, b=lambda g, y, b: -g * y / b)
 
 
+@primitive(forward=np.positive, elementwise=True, bounded=True, label="+x", cases=[Case(a=reals())])
+def positive(a: Array, /) -> Array:
+    """y = a        ∂L/∂a = g
+
+    A copy. Counterpart: ``numpy.positive``, ``torch.positive``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.positive(tg.Tensor([1.0, -2.0]))
+    Tensor([ 1., -2.])
+    """
+
+
+positive.vjp(a=lambda g: g)
+
+
+@primitive(
+    forward=np.reciprocal,
+    elementwise=True,
+    label="1/x",
+    cases=[Case(a=reals(avoid=(0,), gap=0.5)), Case(a=complexes(avoid=(0,), gap=0.5))],
+)
+def reciprocal(a: Array, /) -> Array:
+    """y = 1 / a        ∂L/∂a = −g y²
+
+    inf at 0, with a warning; of integers an integer, as in NumPy. Counterpart: ``numpy.reciprocal``, ``torch.reciprocal``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.reciprocal(tg.Tensor([1.0, -2.0]))
+    Tensor([ 1. , -0.5])
+    """
+
+
+reciprocal.vjp(a=lambda g, y: -g * y * y)
+
+
+# -------------------------------------------------------------------------------------------------------------- powers
+
+
 def _slope(a: Any, b: Any) -> Any:
     """b aᵇ⁻¹, but 0 and not 0 · ∞ at a = b = 0: there aᵇ is the constant 1."""
-    if isinstance(b, (int, float)):
+    if isinstance(b, (int, float, complex)):
         return b * a ** (b - 1 if b else 1)
     if b.dtype.kind in "biu":  # a constant; and b - 1 would wrap around in an unsigned dtype
         b = np.asarray(b, float)
@@ -89,17 +150,34 @@ def _slope(a: Any, b: Any) -> Any:
     return b * a ** where(a == 0, where(b == 0, 1, b - 1), b - 1)
 
 
+def _log_of_base(a: Any, y: Any) -> Any:
+    """ln a, and something finite at 0, where y does not change with b. A complex power of a negative number has the complex one."""
+    a = where(a == 0, 1, a)
+    return log(a + 0j if y.dtype.kind == "c" else a)
+
+
 @primitive(
     numpy=np.power,
     elementwise=True,
     label="xʸ",
-    cases=[Case(a=reals(0.3, 3), b=reals(-2, 2)), Case(a=reals(), b=2.0), Case(a=reals(), b=3), Case(a=2.0, b=reals())],
+    aliases=("pow",),
+    cases=[
+        Case(a=reals(0.3, 3), b=reals(-2, 2)),
+        Case(a=reals(), b=2.0),
+        Case(a=reals(), b=3),
+        Case(a=2.0, b=reals()),
+        Case(a=reals(-3, -0.3), b=np.array([-1, 2, 3], np.int8)),
+        Case(a=complexes(0.3, 2), b=complexes(-1, 1)),
+        Case(a=complexes(0.3, 2), b=1 - 2j),
+        Case(a=reals(-3, -0.3), b=complexes(-1, 1)),
+    ],
 )
 def power(a: Array, b: Array, /) -> Array:
     """y = aᵇ        ∂L/∂a = g b aᵇ⁻¹        ∂L/∂b = g y ln a  (0 at a = 0)
 
-    Shapes broadcast; ``a ** b`` is the same. A negative base with a non-integer exponent warns and gives nan; an integer array
-    with a negative exponent is an error, as in NumPy. Counterpart: ``numpy.power``.
+    Shapes broadcast; ``a ** b`` is the same. A negative base with a non-integer exponent warns and gives nan, and so does the
+    derivative with respect to the exponent of any negative base; an integer array with a negative exponent is an error, as in
+    NumPy. Counterpart: ``numpy.power``, ``torch.pow``.
 
     >>> import tinygrad_edu as tg
     >>> tg.power(tg.Tensor([1.0, 2.0]), 3)
@@ -108,10 +186,25 @@ def power(a: Array, b: Array, /) -> Array:
     return a**b
 
 
-power.vjp(
-    a=lambda g, a, b: g * _slope(a, b),
-    b=lambda g, y, a: g * y * log(where(a == 0, 1, a)),
-)
+power.vjp(a=lambda g, a, b: g * _slope(a, b), b=lambda g, y, a: g * y * _log_of_base(a, y))
+
+
+@primitive(forward=np.sqrt, elementwise=True, label="√", cases=[Case(a=reals(0.3, 4)), Case(a=complexes(0.3, 2))])
+def sqrt(a: Array, /) -> Array:
+    """y = √a        ∂L/∂a = g / 2y
+
+    nan below 0; the derivative at 0 is inf, with a warning. Counterpart: ``numpy.sqrt``, ``torch.sqrt``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.sqrt(tg.Tensor([1.0, 9.0]))
+    Tensor([1., 3.])
+    """
+
+
+sqrt.vjp(a=lambda g, y: g / (2 * y))
+
+
+# ----------------------------------------------------------------------------------------------- remainders and signs
 
 
 @primitive(
@@ -136,7 +229,29 @@ def remainder(a: Array, b: Array, /) -> Array:
 remainder.vjp(a=lambda g: g, b=lambda g, a, b: -g * floor_divide(a, b))
 
 
-@primitive(forward=np.negative, elementwise=True, label="−x", cases=[Case(a=reals())])
+@primitive(
+    forward=np.fmod,
+    elementwise=True,
+    cases=[Case(a=reals(0.1, 0.9), b=reals(1, 2)), Case(a=reals(-2.9, -2.1), b=1.0), Case(a=-7.3, b=reals(-3.4, -2.6))],
+)
+def fmod(a: Array, b: Array, /) -> Array:
+    """y = a − b trunc(a / b)        ∂L/∂a = g        ∂L/∂b = −g trunc(a / b)
+
+    It has the sign of a and jumps where a / b is an integer other than 0. Counterpart: ``numpy.fmod``, ``torch.fmod``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.fmod(tg.Tensor([5.0, -5.0]), 3)
+    Tensor([ 2., -2.])
+    """
+
+
+# From the remainder, which is exact: a / b may have been rounded up to an integer.
+fmod.vjp(a=lambda g: g, b=lambda g, a, y, b: -g * rint((a - y) / b))
+
+
+@primitive(
+    forward=np.negative, elementwise=True, bounded=True, label="−x", aliases=("neg",), cases=[Case(a=reals()), Case(a=complexes())]
+)
 def negative(a: Array, /) -> Array:
     """y = −a        ∂L/∂a = −g
 
@@ -151,21 +266,6 @@ def negative(a: Array, /) -> Array:
 negative.vjp(a=lambda g: -g)
 
 
-@primitive(forward=np.sqrt, elementwise=True, label="√", cases=[Case(a=reals(0.3, 4))])
-def sqrt(a: Array, /) -> Array:
-    """y = √a        ∂L/∂a = g / 2y
-
-    nan below 0; the derivative at 0 is inf, with a warning. Counterpart: ``numpy.sqrt``.
-
-    >>> import tinygrad_edu as tg
-    >>> tg.sqrt(tg.Tensor([1.0, 9.0]))
-    Tensor([1., 3.])
-    """
-
-
-sqrt.vjp(a=lambda g, y: g / (2 * y))
-
-
 def _direction(a: Any, y: Any) -> Any:
     """sign(a), or ā / |a| for complex numbers, each 0 at 0."""
     return sign(a) if a.dtype.kind != "c" else a.conj() / where(y == 0, 1, y)
@@ -173,18 +273,18 @@ def _direction(a: Any, y: Any) -> Any:
 
 @primitive(
     forward=np.abs,
-    numpy=(np.abs, np.fabs),
+    numpy=np.abs,
     elementwise=True,
     bounded=True,
     label="|x|",
-    aliases=("absolute", "fabs"),
+    aliases=("absolute",),
     cases=[Case(a=reals(avoid=(0,))), Case(a=complexes(avoid=(0,)))],
     kinks=[Kink("a = 0", "0", at={"a": 0.0}, gradient={"a": 0.0})],
 )
 def abs(a: Array, /) -> Array:
     """y = |a|        ∂L/∂a = g sign(a)  (0 at a = 0)
 
-    ``abs(x)`` is the same. Counterpart: ``numpy.abs``.
+    ``abs(x)`` is the same. Of complex numbers the derivative is g ā / |a|. Counterpart: ``numpy.abs``, ``torch.abs``.
 
     >>> import tinygrad_edu as tg
     >>> tg.abs(tg.Tensor([1.0, -2.0]))
@@ -193,3 +293,46 @@ def abs(a: Array, /) -> Array:
 
 
 abs.vjp(a=lambda g, a, y: g * _direction(a, y))
+
+
+@primitive(
+    forward=np.fabs,
+    elementwise=True,
+    bounded=True,
+    label="|x|",
+    cases=[Case(a=reals(avoid=(0,)))],
+    kinks=[Kink("a = 0", "0", at={"a": 0.0}, gradient={"a": 0.0})],
+)
+def fabs(a: Array, /) -> Array:
+    """y = |a|        ∂L/∂a = g sign(a)  (0 at a = 0)
+
+    As ``abs``, but always floats, and not of complex numbers. Counterpart: ``numpy.fabs``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.fabs(tg.Tensor([1, -2]))
+    Tensor([1., 2.])
+    """
+
+
+fabs.vjp(a=lambda g, a: g * sign(a))
+
+
+@primitive(
+    forward=np.copysign,
+    elementwise=True,
+    bounded=True,
+    cases=[Case(a=reals(avoid=(0,)), b=np.array([-2, 3], np.int8)), Case(a=reals(avoid=(0,)), b=-1.0)],
+    kinks=[Kink("a = 0", "0", at={"a": [0.0, 0.0], "b": [2.0, -3.0]}, gradient={"a": [0.0, 0.0]})],
+)
+def copysign(a: Array, b: Array, /) -> Array:
+    """y = |a| with the sign of b        ∂L/∂a = g sign(a) sign(y)  (0 at a = 0)
+
+    It jumps with b, where its derivative is 0. Counterpart: ``numpy.copysign``, ``torch.copysign``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.copysign(tg.Tensor([1.0, -2.0]), [-1.0, 3.0])
+    Tensor([-1.,  2.])
+    """
+
+
+copysign.vjp(a=lambda g, a, y: g * sign(a) * sign(y), b=None)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.ops.select import where
 from tinygrad_edu.primitive import primitive
-from tinygrad_edu.registry import Case, reals
+from tinygrad_edu.registry import Case, complexes, reals
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
+LN2, LN10 = math.log(2), math.log(10)
 
-@primitive(forward=np.exp, elementwise=True, cases=[Case(a=reals())])
+
+@primitive(forward=np.exp, elementwise=True, cases=[Case(a=reals()), Case(a=complexes())])
 def exp(a: Array, /) -> Array:
     """y = eᵃ        ∂L/∂a = g y
 
-    Overflows to inf with a warning above 709 (float64) or 88 (float32). Counterpart: ``numpy.exp``.
+    Overflows to inf with a warning above 709 (float64) or 88 (float32). Counterpart: ``numpy.exp``, ``torch.exp``.
 
     >>> import tinygrad_edu as tg
     >>> tg.exp(tg.Tensor([0.0, 1.0]))
@@ -28,11 +32,42 @@ def exp(a: Array, /) -> Array:
 exp.vjp(a=lambda g, y: g * y)
 
 
-@primitive(forward=np.log, elementwise=True, label="ln", cases=[Case(a=reals(0.3, 4))])
+@primitive(forward=np.exp2, elementwise=True, label="2ˣ", cases=[Case(a=reals()), Case(a=complexes())])
+def exp2(a: Array, /) -> Array:
+    """y = 2ᵃ        ∂L/∂a = g y ln 2
+
+    Counterpart: ``numpy.exp2``, ``torch.exp2``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.exp2(tg.Tensor([0.0, 3.0]))
+    Tensor([1., 8.])
+    """
+
+
+exp2.vjp(a=lambda g, y: g * (y * LN2))
+
+
+@primitive(forward=np.expm1, elementwise=True, label="eˣ − 1", cases=[Case(a=reals()), Case(a=complexes())])
+def expm1(a: Array, /) -> Array:
+    """y = eᵃ − 1        ∂L/∂a = g eᵃ
+
+    Exact for small a, where ``exp(a) - 1`` loses digits. Counterpart: ``numpy.expm1``, ``torch.expm1``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.expm1(tg.Tensor([0.0, 1e-10]))
+    Tensor([0.e+00, 1.e-10])
+    """
+
+
+expm1.vjp(a=lambda g, a: g * exp(a))
+
+
+@primitive(forward=np.log, elementwise=True, label="ln", cases=[Case(a=reals(0.3, 4)), Case(a=complexes(0.3, 2))])
 def log(a: Array, /) -> Array:
     """y = ln a        ∂L/∂a = g / a
 
-    −inf at 0 and nan below, with a warning. Counterpart: ``numpy.log``.
+    −inf at 0 and nan below, with a warning; of a complex number, the value whose imaginary part is in (−π, π]. Counterpart:
+    ``numpy.log``, ``torch.log``.
 
     >>> import tinygrad_edu as tg
     >>> tg.log(tg.Tensor([1.0, 10.0]))
@@ -41,3 +76,84 @@ def log(a: Array, /) -> Array:
 
 
 log.vjp(a=lambda g, a: g / a)
+
+
+@primitive(forward=np.log2, elementwise=True, label="log₂", cases=[Case(a=reals(0.3, 4)), Case(a=complexes(0.3, 2))])
+def log2(a: Array, /) -> Array:
+    """y = log₂ a        ∂L/∂a = g / (a ln 2)
+
+    Outside its domain as ``log``. Counterpart: ``numpy.log2``, ``torch.log2``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.log2(tg.Tensor([1.0, 8.0]))
+    Tensor([0., 3.])
+    """
+
+
+log2.vjp(a=lambda g, a: g / a / LN2)
+
+
+@primitive(forward=np.log10, elementwise=True, label="log₁₀", cases=[Case(a=reals(0.3, 4)), Case(a=complexes(0.3, 2))])
+def log10(a: Array, /) -> Array:
+    """y = log₁₀ a        ∂L/∂a = g / (a ln 10)
+
+    Outside its domain as ``log``. Counterpart: ``numpy.log10``, ``torch.log10``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.log10(tg.Tensor([1.0, 1000.0]))
+    Tensor([0., 3.])
+    """
+
+
+log10.vjp(a=lambda g, a: g / a / LN10)
+
+
+@primitive(forward=np.log1p, elementwise=True, label="ln(1 + x)", cases=[Case(a=reals(-0.7, 3)), Case(a=complexes(-0.7, 2))])
+def log1p(a: Array, /) -> Array:
+    """y = ln(1 + a)        ∂L/∂a = g / (1 + a)
+
+    Exact for small a, where ``log(1 + a)`` loses digits. Counterpart: ``numpy.log1p``, ``torch.log1p``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.log1p(tg.Tensor([0.0, 1e-10]))
+    Tensor([0.e+00, 1.e-10])
+    """
+
+
+log1p.vjp(a=lambda g, a: g / (1 + a))
+
+
+def _excess(a: Any, y: Any) -> Any:
+    """a − y ≤ 0; where both are −inf, so that neither summand has a share, −inf."""
+    return a - where(y == -math.inf, 0, y)
+
+
+@primitive(forward=np.logaddexp, elementwise=True, bounded=True, cases=[Case(a=reals(), b=reals())])
+def logaddexp(a: Array, b: Array, /) -> Array:
+    """y = ln(eᵃ + eᵇ)        ∂L/∂a = g eᵃ⁻ʸ        ∂L/∂b = g eᵇ⁻ʸ
+
+    Nothing overflows, and −inf counts as a zero summand. Of many numbers it is ``logsumexp``. Counterpart: ``numpy.logaddexp``,
+    ``torch.logaddexp``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.logaddexp(tg.Tensor([1000.0, -1000.0]), 1000)
+    Tensor([1000.69314718, 1000.        ])
+    """
+
+
+logaddexp.vjp(a=lambda g, a, y: g * exp(_excess(a, y)), b=lambda g, b, y: g * exp(_excess(b, y)))
+
+
+@primitive(forward=np.logaddexp2, elementwise=True, bounded=True, cases=[Case(a=reals(), b=reals())])
+def logaddexp2(a: Array, b: Array, /) -> Array:
+    """y = log₂(2ᵃ + 2ᵇ)        ∂L/∂a = g 2ᵃ⁻ʸ        ∂L/∂b = g 2ᵇ⁻ʸ
+
+    Nothing overflows, and −inf counts as a zero summand. Counterpart: ``numpy.logaddexp2``, ``torch.logaddexp2``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.logaddexp2(tg.Tensor([2000.0, 1000.0]), [2000.0, 0.0])
+    Tensor([2001., 1000.])
+    """
+
+
+logaddexp2.vjp(a=lambda g, a, y: g * exp2(_excess(a, y)), b=lambda g, b, y: g * exp2(_excess(b, y)))
