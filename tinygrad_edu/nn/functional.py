@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_edu.ops.activation import log_softmax, relu, sigmoid, softmax, softmax_cross_entropy
+from tinygrad_edu.ops.activation import relu, sigmoid
+from tinygrad_edu.ops.loss import log_softmax, softmax, softmax_cross_entropy
 
 __all__ = ["cross_entropy", "log_softmax", "relu", "sigmoid", "softmax"]
 

@@ -1,40 +1,53 @@
-"""Activation functions, and the softmax family with its loss. Every forward is stable: no overflow, no log of 0."""
+"""Activation functions. Names, arguments and conventions are PyTorch's; none of them overflows for huge arguments.
+
+Those that are linear piece by piece, apart from relu, are in `tinygrad_edu.ops.rectifiers`, and softmax is in
+`tinygrad_edu.ops.loss`.
+"""
 
 from __future__ import annotations
 
 import math
-from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.errors import ArgumentError, LabelError
+from tinygrad_edu.errors import ArgumentError, DTypeError
+from tinygrad_edu.floating import quietly
+from tinygrad_edu.ops.arithmetic import abs
 from tinygrad_edu.ops.exponential import exp
-from tinygrad_edu.ops.reduction import any_axes, keep, sum
-from tinygrad_edu.ops.select import where
-from tinygrad_edu.ops.shape import reshape
+from tinygrad_edu.ops.hyperbolic import tanh
+from tinygrad_edu.ops.select import clip, where
+from tinygrad_edu.ops.special import density, ndtr
 from tinygrad_edu.primitive import primitive
-from tinygrad_edu.registry import Case, reals, spelling
+from tinygrad_edu.registry import Case, Kink, Lazy, composite, reals
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
 
-# NumPy keeps its error state in a context variable. To enter a copy of a prepared context costs a fraction of `np.errstate`,
-# which would be a quarter of a small sigmoid. (A copy, because two threads may need it at once.)
-QUIET = Context()
-QUIET.run(np.seterr, over="ignore")
+ARRAYS = (np.ndarray, np.generic)
+FAR = 1000.0  # e⁻ᶠᵃʳ is 0 in every precision, and a bound keeps ∞ · 0 away
 
 
-def _floating(a: Array) -> Array:
-    """Integers as floats: −a and a − max a would wrap around in a small or unsigned integer dtype."""
-    return a if isinstance(a, float) or a.dtype.kind == "f" else np.asarray(a, float)
+def floating(name: str, a: Any) -> Any:
+    """Integers as floats: −a and a − max a would wrap around in a small or unsigned integer dtype. No complex numbers, which
+    are not ordered and overflow in other ways."""
+    if isinstance(a, float) or (isinstance(a, ARRAYS) and a.dtype.kind == "f"):
+        return a
+    if np.iscomplexobj(a):
+        raise DTypeError(f"{name} is defined here for real numbers only, and was given complex ones: take x.real or abs(x)")
+    return np.asarray(a, float)
+
+
+# ------------------------------------------------------------------------------------------------- sigmoid and softplus
 
 
 @primitive(
+    numpy=Lazy("scipy.special", "expit"),
     elementwise=True,
     bounded=True,
     label="σ",
+    aliases=("expit",),
     cases=[Case(a=reals(-6, 6))],
     reference=lambda a: np.where(a >= 0, 1 / (1 + np.exp(-np.abs(a))), np.exp(-np.abs(a)) / (1 + np.exp(-np.abs(a)))),
 )
@@ -48,7 +61,7 @@ def sigmoid(a: Array, /) -> Array:
     >>> tg.sigmoid(tg.Tensor([-1000.0, 0.0, 1.0]))
     Tensor([0.        , 0.5       , 0.73105858])
     """
-    y = QUIET.copy().run(np.exp, -_floating(a))
+    y: Array = quietly(np.exp, -floating("sigmoid", a))
     y += 1
     return 1 / y
 
@@ -56,7 +69,69 @@ def sigmoid(a: Array, /) -> Array:
 sigmoid.vjp(a=lambda g, y: g * (y * (1 - y)))
 
 
-@primitive(elementwise=True, bounded=True, cases=[Case(a=reals(avoid=(0,)))], reference=lambda a: np.where(a > 0, a, 0))
+@primitive(
+    numpy=Lazy("scipy.special", "log_expit"),
+    elementwise=True,
+    bounded=True,
+    label="ln σ",
+    aliases=("logsigmoid", "log_expit"),
+    cases=[Case(a=reals(-6, 6))],
+    reference=lambda a: -np.logaddexp(0, -a),
+)
+def log_sigmoid(a: Array, /) -> Array:
+    """y = −ln(1 + e⁻ᵃ)        ∂L/∂a = g σ(−a)
+
+    The logarithm of `sigmoid`, about a itself far to the left. Counterpart: ``torch.nn.functional.logsigmoid``,
+    ``scipy.special.log_expit``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.log_sigmoid(tg.Tensor([-1000.0, 0.0, 1.0]))
+    Tensor([-1.00000000e+03, -6.93147181e-01, -3.13261688e-01])
+    """
+    a = floating("log_sigmoid", a)
+    return np.minimum(a, 0) - np.log1p(np.exp(-np.abs(a)))
+
+
+log_sigmoid.vjp(a=lambda g, a: g * sigmoid(-a))
+
+
+@primitive(
+    elementwise=True,
+    bounded=True,
+    cases=[Case(a=reals(-6, 6), beta=[1.0, 0.5]), Case(a=reals(0.7, 6), beta=[4.0], threshold=[2.0])],
+    reference=lambda a, beta, threshold=20: np.where(beta * a > threshold, a, np.logaddexp(0, beta * a) / beta),
+)
+def softplus(a: Array, /, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    """y = ln(1 + eᵝᵃ) / β, and a where βa > threshold        ∂L/∂a = g σ(βa), and g there
+
+    ``relu`` with a rounded corner, which ``beta`` sharpens. Beyond ``threshold`` it is a itself, as in PyTorch, which makes a
+    step of 2e-9 at the default; ``math.inf`` for none. Counterpart: ``torch.nn.functional.softplus``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.softplus(tg.Tensor([-1.0, 0.0, 1000.0]))
+    Tensor([3.13261688e-01, 6.93147181e-01, 1.00000000e+03])
+    """
+    if not beta > 0:
+        raise ArgumentError(f"softplus: beta is a positive number, got {beta!r}")
+    a = floating("softplus", a)
+    x = quietly(np.multiply, a, beta)
+    y = (np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))) / beta
+    return np.where(x > threshold, a, y)
+
+
+softplus.vjp(a=lambda g, a, beta, threshold: where(a > threshold / beta, g, g * sigmoid(a * beta)))
+
+
+# ------------------------------------------------------------------------------------------------ relu and its round kin
+
+
+@primitive(
+    elementwise=True,
+    bounded=True,
+    cases=[Case(a=reals(avoid=(0,)))],
+    kinks=[Kink("a = 0", "0", at={"a": 0.0}, gradient={"a": 0.0})],
+    reference=lambda a: np.where(a > 0, a, 0),
+)
 def relu(a: Array, /) -> Array:
     """y = max(a, 0)        ∂L/∂a = g [a > 0]  (0 at a = 0)
 
@@ -66,255 +141,205 @@ def relu(a: Array, /) -> Array:
     >>> tg.relu(tg.Tensor([-1.0, 0.0, 2.0]))
     Tensor([0., 0., 2.])
     """
-    return np.maximum(a, 0)
+    y: Array = np.maximum(a, 0)
+    return y if y.dtype.kind != "c" else floating("relu", y)
 
 
 relu.vjp(a=lambda g, y: where(y > 0, g, 0))
 
 
-def _columns(rows: Array) -> Array:
-    """The rows as columns, to be reduced along axis 0. NumPy starts its inner loop once for each row, which for the short rows of
-    a classifier takes five times as long as copying them into columns first."""
-    return np.ascontiguousarray(rows.T) if rows.shape[1] <= 32 else rows.T
-
-
-def _reduce(ufunc: np.ufunc, a: Array, axis: Any) -> Array:
-    """``ufunc.reduce(a, axis, keepdims=True)``"""
-    if a.ndim == 2 and axis in (-1, 1):
-        y: Array = ufunc.reduce(_columns(a), axis=0)[:, None]
-    else:
-        y = ufunc.reduce(a, axis=axis, keepdims=True)
+def _gated(a: Array, gate: Array) -> Array:
+    """a times a gate that is 0 far to the left, also at −∞."""
+    y: Array = np.maximum(a, -FAR) * gate
     return y
 
 
-def _shifted(a: Array, axis: Any) -> Array:
-    """a minus its maximum, which changes no softmax and lets no exponential overflow."""
-    return a - _reduce(np.maximum, a, axis) if a.size else a
+@primitive(
+    elementwise=True, bounded=True, aliases=("swish",), cases=[Case(a=reals(-6, 6))], reference=lambda a: a / (1 + np.exp(-a))
+)
+def silu(a: Array, /) -> Array:
+    """y = a σ(a)        ∂L/∂a = g s (1 + a (1 − s))        (s = σ(a))
+
+    Counterpart: ``torch.nn.functional.silu``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.silu(tg.Tensor([-1000.0, 0.0, 1.0]))
+    Tensor([-0.        ,  0.        ,  0.73105858])
+    """
+    return _gated(floating("silu", a), sigmoid(a))
 
 
-def _nonempty_axes(shape: Any) -> list[int]:
-    return [0, -1, len(shape) - 1]
+def _silu_slope(a: Any) -> Any:
+    a = clip(a, -FAR, FAR)
+    s = sigmoid(a)
+    return s * (1 + a * (1 - s))
+
+
+silu.vjp(a=lambda g, a: g * _silu_slope(a))
+
+
+@primitive(elementwise=True, bounded=True, cases=[Case(a=reals(-6, 6))], reference=lambda a: a * np.tanh(np.logaddexp(0, a)))
+def mish(a: Array, /) -> Array:
+    """y = a t        ∂L/∂a = g (t + a σ(a) (1 − t²))        (t = tanh(ln(1 + eᵃ)))
+
+    Counterpart: ``torch.nn.functional.mish``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.mish(tg.Tensor([-1000.0, 0.0, 1.0]))
+    Tensor([-0.        ,  0.        ,  0.86509839])
+    """
+    return _gated(floating("mish", a), np.tanh(softplus(a)))
+
+
+def _mish_slope(a: Any) -> Any:
+    a = clip(a, -FAR, FAR)
+    t = tanh(softplus(a))
+    return t + a * sigmoid(a) * (1 - t * t)
+
+
+mish.vjp(a=lambda g, a: g * _mish_slope(a))
+
+BEND = 0.044715  # of the polynomial that approximates Φ in gelu
+STEEPNESS = 2 * math.sqrt(2 / math.pi)
+
+
+def _plain_gelu(a: Array, approximate: str) -> Array:
+    inner = (
+        np.tanh(math.sqrt(2 / math.pi) * (a + BEND * a**3)) if approximate == "tanh" else np.vectorize(math.erf, "d")(a / 2**0.5)
+    )
+    return np.asarray(0.5 * a * (1 + inner))
 
 
 @primitive(
-    label="Softmax",
-    cases=[Case(a=reals(shape=("m", "n"), nonempty=True), axis=_nonempty_axes), Case(a=reals(shape=(2, 3, 2)), axis=[-1, 1])],
-    reference=lambda a, axis: np.exp(a) / np.exp(a).sum(axis=axis, keepdims=True),
+    elementwise=True,
+    bounded=True,
+    cases=[Case(a=reals(-4, 4), approximate=["none", "tanh"])],
+    reference=_plain_gelu,
 )
-def softmax(a: Array, /, axis: int = -1) -> Array:
-    """y = eᵃ / Σ eᵃ        ∂L/∂a = y (g − Σ g y)
+def gelu(a: Array, /, approximate: str = "none") -> Array:
+    """y = a Φ(a)        ∂L/∂a = g (Φ(a) + a φ(a))        (Φ, φ: the normal distribution and its density)
 
-    Sums run along ``axis``: the last by default, at every rank. Shift-invariant, so no input overflows. Counterpart:
-    ``torch.softmax``, ``scipy.special.softmax``.
+    ``approximate="tanh"`` takes ½ (1 + tanh(√(2/π) (a + 0.044715 a³))) for Φ, which is 5e-4 off at most; the exact one needs
+    SciPy. Counterpart: ``torch.nn.functional.gelu``.
 
     >>> import tinygrad_edu as tg
-    >>> tg.softmax(tg.Tensor([1010.0, 1000.0, 990.0]))
-    Tensor([9.99954600e-01, 4.53978686e-05, 2.06106005e-09])
+    >>> tg.gelu(tg.Tensor([-1.0, 0.0, 1.0]))
+    Tensor([-0.15865525,  0.        ,  0.84134475])
+    >>> tg.gelu(tg.Tensor([-1.0, 0.0, 1.0]), approximate="tanh")
+    Tensor([-0.15880801,  0.        ,  0.84119199])
     """
-    e = np.exp(_shifted(_floating(np.asarray(a)), axis))
-    y: Array = e / _reduce(np.add, e, axis)
+    if approximate not in ("none", "tanh"):
+        raise ArgumentError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
+    a = floating("gelu", a)
+    gate = ndtr(a) if approximate == "none" else sigmoid(_bent(np.clip(a, -25, 25)))
+    return _gated(a, gate).astype(np.result_type(a), copy=False)  # SciPy widens float16
+
+
+def _bent(a: Any) -> Any:
+    """The logit of the approximate Φ. Where a³ might overflow, beyond ±25, Φ is 0 or 1."""
+    return STEEPNESS * (a + BEND * (a * a * a))
+
+
+def _gelu_slope(a: Any, approximate: str) -> Any:
+    a = clip(a, -25, 25) if approximate == "tanh" else clip(a, -FAR, FAR)
+    if approximate == "none":
+        return ndtr(a) + a * density(a)
+    s = sigmoid(_bent(a))
+    return s + a * (s * (1 - s)) * (STEEPNESS * (1 + 3 * BEND * (a * a)))
+
+
+gelu.vjp(a=lambda g, a, approximate: g * _gelu_slope(a, approximate))
+
+
+@primitive(elementwise=True, bounded=True, cases=[Case(a=reals(avoid=(0,)))], reference=lambda a: a / (1 + np.abs(a)))
+def softsign(a: Array, /) -> Array:
+    """y = a / (1 + |a|)        ∂L/∂a = g / (1 + |a|)²
+
+    As tanh from −1 to 1, and slower. Counterpart: ``torch.nn.functional.softsign``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.softsign(tg.Tensor([-1.0, 0.0, 3.0]))
+    Tensor([-0.5 ,  0.  ,  0.75])
+    """
+    a = floating("softsign", a)
+    y: Array = a / (1 + np.abs(a))
     return y
 
 
-softmax.vjp(a=lambda g, y, axis: y * (g - sum(g * y, axis=axis, keepdims=True)))
+def _softsign_slope(a: Any) -> Any:
+    r = 1 / (1 + abs(a))
+    return r * r
+
+
+softsign.vjp(a=lambda g, a: g * _softsign_slope(a))
+
+
+# ----------------------------------------------------------------------------------------------------- exponential units
 
 
 @primitive(
-    label="LogSoftmax",
-    cases=[Case(a=reals(shape=("m", "n"), nonempty=True), axis=_nonempty_axes), Case(a=reals(shape=(2, 3, 2)), axis=[-1, 1])],
-    reference=lambda a, axis: np.log(np.exp(a) / np.exp(a).sum(axis=axis, keepdims=True)),
+    elementwise=True,
+    bounded=True,
+    cases=[Case(a=reals(avoid=(0,)), alpha=[1.0, 2.5])],
+    kinks=[Kink("a = 0, alpha ≠ 1", "alpha", at={"a": 0.0, "alpha": 2.0}, gradient={"a": 2.0})],
+    reference=lambda a, alpha: np.where(a > 0, a, alpha * (np.exp(a) - 1)),
 )
-def log_softmax(a: Array, /, axis: int = -1) -> Array:
-    """y = a − ln Σ eᵃ        ∂L/∂a = g − eʸ Σ g
+def elu(a: Array, /, alpha: float = 1.0) -> Array:
+    """y = a where a > 0, else α (eᵃ − 1)        ∂L/∂a = g where a > 0, else g α eᵃ
 
-    The logarithm of `softmax` without ever taking the logarithm of 0. Counterpart: ``torch.log_softmax``.
+    Counterpart: ``torch.nn.functional.elu``.
 
     >>> import tinygrad_edu as tg
-    >>> tg.log_softmax(tg.Tensor([0.0, 1000.0]))
-    Tensor([-1000.,     0.])
+    >>> tg.elu(tg.Tensor([-1000.0, -1.0, 2.0]))
+    Tensor([-1.        , -0.63212056,  2.        ])
     """
-    shifted = _shifted(_floating(np.asarray(a)), axis)
-    y: Array = shifted - np.log(_reduce(np.add, np.exp(shifted), axis))
-    return y
+    a = floating("elu", a)
+    return np.where(a > 0, a, alpha * np.expm1(np.minimum(a, 0)))
 
 
-log_softmax.vjp(a=lambda g, y, axis: g - exp(y) * sum(g, axis=axis, keepdims=True))
+elu.vjp(a=lambda g, a, alpha: where(a > 0, g, g * (alpha * exp(where(a > 0, 0, a)))))
 
 
 @primitive(
-    label="LogSumExp",
-    cases=[Case(a=reals(nonempty=True), axis=any_axes, keepdims=[False, True])],
-    reference=lambda a, axis, keepdims: np.log(np.exp(a).sum(axis=axis, keepdims=keepdims)),
+    elementwise=True,
+    bounded=True,
+    cases=[Case(a=reals(avoid=(0,)), alpha=[1.0, 2.5])],
+    reference=lambda a, alpha: np.where(a > 0, a, alpha * (np.exp(a / alpha) - 1)),
 )
-def logsumexp(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
-    """y = ln Σ eᵃ        ∂L/∂a = g eᵃ⁻ʸ
+def celu(a: Array, /, alpha: float = 1.0) -> Array:
+    """y = a where a > 0, else α (eᵃᐟᵅ − 1)        ∂L/∂a = g where a > 0, else g eᵃᐟᵅ
 
-    ``axis`` is None (all), an integer or a tuple. −inf counts as a zero summand. Counterpart: ``torch.logsumexp``,
-    ``scipy.special.logsumexp``.
-
-    >>> import tinygrad_edu as tg
-    >>> tg.logsumexp(tg.Tensor([1000.0, 1000.0]))
-    Tensor(1000.69314718)
-    """
-    a = _floating(np.asarray(a))
-    top = np.maximum.reduce(a, axis=axis, keepdims=True, initial=-np.inf if np.size(a) == 0 else None)
-    top = np.where(np.isfinite(top), top, 0)
-    with np.errstate(divide="ignore"):  # every summand is zero: ln 0 = -inf is the answer
-        y = np.log(np.add.reduce(np.exp(a - top), axis=axis, keepdims=True)) + top
-    axes = tuple(range(np.ndim(a))) if axis is None else axis
-    return y if keepdims else np.squeeze(y, axes)
-
-
-def _weights(a: Any, y: Any, axis: Any) -> Any:
-    kept = keep(y, a.shape, axis)
-    return exp(a - where(kept == -math.inf, 0, kept))
-
-
-logsumexp.vjp(a=lambda g, y, a, axis: keep(g, a.shape, axis) * _weights(a, y, axis))
-
-
-# ---------------------------------------------------------------------------------------------------------------- loss
-
-
-@spelling()
-def one_hot(labels: Any, classes: int, dtype: Any = None) -> Array:
-    """Integer labels of any shape as rows of zeros with a one: shape (*labels.shape, classes).
+    An `elu` without a kink, whatever α is. Counterpart: ``torch.nn.functional.celu``.
 
     >>> import tinygrad_edu as tg
-    >>> tg.one_hot([2, 0], 3)
-    array([[0., 0., 1.],
-           [1., 0., 0.]])
+    >>> tg.celu(tg.Tensor([-1000.0, -1.0, 2.0]), alpha=2.0)
+    Tensor([-2.        , -0.78693868,  2.        ])
     """
-    labels = np.asarray(labels)
-    if labels.dtype.kind not in "iu":
-        raise LabelError(f"one_hot: labels are integers, got dtype {labels.dtype}")
-    _check_range("one_hot", labels, classes)
-    return _chosen(labels, classes).astype(dtype or float)
+    if not alpha > 0:
+        raise ArgumentError(f"celu: alpha is a positive number, got {alpha!r}")
+    a = floating("celu", a)
+    return np.where(a > 0, a, alpha * np.expm1(np.minimum(a, 0) / alpha))
 
 
-def _chosen(labels: Array, classes: int) -> Array:
-    y: Array = labels[..., None] == np.arange(classes)
-    return y
+celu.vjp(a=lambda g, a, alpha: where(a > 0, g, g * exp(where(a > 0, 0, a) / alpha)))
+
+# The fixed point of Klambauer et al. (2017): inputs of mean 0 and variance 1 keep them.
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
-def _check_range(name: str, labels: Array, classes: int) -> None:
-    if labels.size and (labels.min() < 0 or labels.max() >= classes):
-        bad = np.argwhere((labels < 0) | (labels >= classes))[0]
-        where_ = f" at {tuple(bad.tolist())}" if labels.ndim else ""
-        raise LabelError(f"{name}: label {labels[tuple(bad)]}{where_} is outside 0..{classes - 1}: there are {classes} classes")
-
-
-def _check_labels(logits: Array, target: Array) -> None:
-    """Refuse labels that do not fit the logits."""
-    if logits.ndim == 0 or logits.dtype.kind != "f":
-        raise LabelError(f"{LOSS}: logits are floats of shape (..., classes), got shape {logits.shape} and dtype {logits.dtype}")
-    if logits.size == 0:
-        raise LabelError(f"{LOSS}: logits of shape {logits.shape} are empty: a loss over nothing has no value")
-    rows = logits.shape[:-1]
-    if target.shape == rows and target.dtype.kind in "iu":
-        return  # whether the numbers are classes shows when they are looked up
-    if target.shape == logits.shape:
-        _check_distributions(target)
-    else:
-        why = ""
-        if target.shape == rows:
-            why = "; class numbers are integers: convert them with labels.astype(int)"
-        elif target.shape == (*rows, 1):
-            why = "; a column of class numbers becomes a vector with labels.reshape(-1)"
-        raise LabelError(
-            f"{LOSS}: labels of shape {target.shape} and dtype {target.dtype} do not fit logits of shape {logits.shape}: pass "
-            f"integers of shape {rows} or distributions of shape {logits.shape}{why}"
-        )
-
-
-def _check_distributions(target: Array) -> None:
-    sums = target.sum(axis=-1)
-    if target.min() < 0 or np.abs(sums - 1).max() > 1e-3:
-        raise LabelError(
-            f"{LOSS}: labels of the logits' own shape {target.shape} are distributions over the classes, so each row is "
-            f"non-negative and sums to 1; here the smallest entry is {target.min()} and a row sums to "
-            f"{sums.ravel()[np.abs(sums - 1).argmax()]}"
-        )
-
-
-LOSS = "softmax_cross_entropy"
-
-
-def _plain_cross_entropy(logits: Array, target: Array, reduction: str) -> Any:
-    log_p = np.log(np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True))
-    if np.ndim(target) == np.ndim(logits):
-        rows = -(target * log_p).sum(axis=-1)
-    else:
-        rows = -np.take_along_axis(log_p, np.expand_dims(target, -1), -1)[..., 0]
-    return rows.mean() if reduction == "mean" else rows.sum() if reduction == "sum" else rows
-
-
-_REDUCTIONS = ["mean", "sum", "none"]
-
-
-@primitive(
-    label="Softmax with cross-entropy",
-    reference=_plain_cross_entropy,
-    residuals={
-        "p": lambda logits, target: softmax(logits),
-        "t": lambda logits, target: target if np.ndim(target) == logits.ndim else _chosen(np.asarray(target), logits.shape[-1]),
-    },
-    cases=[
-        Case(logits=reals(shape=(4, 3)), target=np.array([0, 2, 1, 1]), reduction=_REDUCTIONS),
-        Case(logits=reals(shape=(3,)), target=np.array(2), reduction=_REDUCTIONS),
-        Case(logits=reals(shape=(2, 3)), target=np.array([[0, 1, 0], [0.25, 0.5, 0.25]]), reduction=_REDUCTIONS),
-        Case(logits=reals(shape=(2, 2, 3)), target=np.array([[0, 1], [2, 2]]), reduction=_REDUCTIONS),
-    ],
+@composite(
+    elementwise=True,
+    cases=[Case(a=reals(avoid=(0,)))],
+    kinks=[Kink("a = 0", "λ α", at={"a": 0.0}, gradient={"a": SELU_SCALE * SELU_ALPHA})],
+    reference=lambda a: SELU_SCALE * np.where(a > 0, a, SELU_ALPHA * (np.exp(a) - 1)),
 )
-def softmax_cross_entropy(logits: Array, target: Array, /, reduction: str = "mean") -> tuple[Array, Array, Array]:
-    """y = mean of −Σ t ln softmax(z)        ∂L/∂z = g (softmax(z) − t) / N        (t: the target as a distribution)
+def selu(a: Any, /) -> Any:
+    """y = λ elu(a, α)        ∂L/∂a = g λ where a > 0, else g λ α eᵃ        (λ ≈ 1.0507, α ≈ 1.6733)
 
-    ``logits`` z are floats of shape (..., classes). ``target`` is decided by its rank: integers of shape (...) are class
-    numbers; an array of the logits' shape holds distributions, one-hot or soft. Anything else raises `LabelError`. The loss is
-    computed from log-softmax, so it agrees with its derivative however large the logits are. ``reduction`` is "mean" over the
-    N rows, "sum" or "none". Target distributions are constants. Counterpart: ``torch.nn.functional.cross_entropy``; the
-    SoftmaxWithLoss of *Deep Learning from Scratch*, section 5.6.3.
+    With these constants, layers keep mean 0 and variance 1. Counterpart: ``torch.nn.functional.selu``.
 
     >>> import tinygrad_edu as tg
-    >>> z = tg.Tensor([[0.0, 0.0, 0.0]], requires_grad=True)
-    >>> loss = tg.softmax_cross_entropy(z, [0])
-    >>> loss.backward()
-    >>> z.grad
-    Tensor([[-0.66666667,  0.33333333,  0.33333333]])
+    >>> tg.selu(tg.Tensor([-1000.0, 0.0, 1.0]))
+    Tensor([-1.75809934,  0.        ,  1.05070099])
     """
-    logits, target = np.asarray(logits), np.asarray(target)
-    if reduction not in _REDUCTIONS:
-        raise ArgumentError(f"softmax_cross_entropy: reduction is mean, sum or none, not {reduction!r}")
-    _check_labels(logits, target)
-    classes = logits.shape[-1]
-    columns = _columns(logits.reshape(-1, classes))
-    z = columns - np.maximum.reduce(columns, axis=0)
-    p = np.exp(z)
-    total = np.add.reduce(p, axis=0)
-    p /= total
-    z, p = z.T, p.T
-    if target.ndim == logits.ndim:
-        t, weight = target, target.reshape(z.shape)
-        # Where the weight is 0 the class does not count, even if its logit is minus infinity.
-        picked = np.add.reduce(np.multiply(z, weight, out=np.zeros_like(z), where=weight != 0), axis=-1)
-    else:
-        t = _chosen(target, classes)
-        picked = z[t.reshape(z.shape)]
-        if picked.size != target.size:  # some label is no class, so that no element of its row was chosen
-            _check_range(LOSS, target, classes)
-    rows = np.log(total) - picked
-    y = rows.reshape(logits.shape[:-1])
-    if reduction != "none":
-        y = np.add.reduce(rows) / (len(rows) if reduction == "mean" else 1)
-    return y.astype(logits.dtype, copy=False), p.reshape(logits.shape), t
-
-
-def _residual(g: Any, p: Any, t: Any, reduction: str) -> Any:
-    if reduction == "none":
-        g = reshape(g, (*g.shape, 1))
-    elif reduction == "mean":
-        g = g * (1 / math.prod(p.shape[:-1]))  # N itself may be too large for float16
-    return (p - t) * g
-
-
-softmax_cross_entropy.vjp(logits=_residual, target=NotImplemented)
+    return elu(a, SELU_ALPHA) * SELU_SCALE

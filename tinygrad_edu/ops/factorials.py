@@ -1,0 +1,154 @@
+"""The gamma function, which continues the factorials, and its relatives. Computed by SciPy: see `tinygrad_edu.ops.special`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.ops.special import pair
+from tinygrad_edu.primitive import primitive
+from tinygrad_edu.registry import Case, Lazy, reals
+
+if TYPE_CHECKING:
+    from tinygrad_edu.graph import Array
+
+_PSI, _GAMMA, _ZETA = Lazy("scipy.special", "psi"), Lazy("scipy.special", "gamma"), Lazy("scipy.special", "zeta")
+
+
+@primitive(
+    forward=Lazy("scipy.special", "gammaln"),
+    elementwise=True,
+    label="ln Γ",
+    aliases=("lgamma",),
+    cases=[Case(a=reals(0.3, 5)), Case(a=reals(-0.7, -0.3))],
+)
+def gammaln(a: Array, /) -> Array:
+    """y = ln |Γ(a)|        ∂L/∂a = g ψ(a)        (ψ: digamma)
+
+    inf at 0, −1, −2, …. Real numbers only. Needs SciPy. Counterpart: ``scipy.special.gammaln``, ``torch.lgamma``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.gammaln(tg.Tensor([1.0, 11.0]))
+    Tensor([ 0.        , 15.10441257])
+    """
+
+
+gammaln.vjp(a=lambda g, a: g * digamma(a))
+
+
+@primitive(forward=_GAMMA, elementwise=True, label="Γ", cases=[Case(a=reals(0.5, 4)), Case(a=reals(-0.7, -0.3))])
+def gamma(a: Array, /) -> Array:
+    """y = Γ(a) = ∫ tᵃ⁻¹ e⁻ᵗ dt        ∂L/∂a = g y ψ(a)        (ψ: digamma)
+
+    Γ(n) = (n − 1)!; inf above 171.6. Complex numbers have a first derivative only, because `polygamma` does not take them.
+    Needs SciPy. Counterpart: ``scipy.special.gamma``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.gamma(tg.Tensor([0.5, 5.0]))
+    Tensor([ 1.77245385, 24.        ])
+    """
+
+
+gamma.vjp(a=lambda g, a, y: g * (y * digamma(a)))
+
+
+@primitive(forward=_PSI, elementwise=True, label="ψ", aliases=("psi",), cases=[Case(a=reals(0.4, 4)), Case(a=reals(-0.7, -0.3))])
+def digamma(a: Array, /) -> Array:
+    """y = ψ(a) = Γ′(a) / Γ(a)        ∂L/∂a = g ψ⁽¹⁾(a)        (polygamma)
+
+    Needs SciPy. Counterpart: ``scipy.special.digamma``, ``torch.special.digamma``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.digamma(tg.Tensor([1.0, 2.0]))
+    Tensor([-0.57721566,  0.42278434])
+    """
+
+
+digamma.vjp(a=lambda g, a: g * polygamma(1, a))
+
+
+@primitive(
+    elementwise=True,
+    label="ψ⁽ⁿ⁾",
+    method=False,
+    cases=[
+        Case(n=0, a=reals(0.6, 4)),
+        Case(n=1, a=reals(0.6, 4)),
+        Case(n=2, a=reals(-0.7, -0.3)),
+        Case(n=np.array([0, 1, 3]), a=reals(1, 4)),
+    ],
+    reference=Lazy("scipy.special", "polygamma"),
+)
+def polygamma(n: Array, a: Array, /) -> Array:
+    """y = ψ⁽ⁿ⁾(a), the n-th derivative of ψ        ∂L/∂a = g ψ⁽ⁿ⁺¹⁾(a)
+
+    ``n`` is an integer, or several; it has no derivative. ψ⁽⁰⁾ is `digamma`. Real numbers only. Needs SciPy. Counterpart:
+    ``scipy.special.polygamma``, ``torch.special.polygamma``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.polygamma(1, tg.Tensor([1.0, 2.0]))
+    Tensor([1.64493407, 0.64493407])
+    """
+    a = np.asarray(a)
+    orders = np.asarray(n, a.dtype if a.dtype.kind == "f" else float)
+    if (orders < 0).any() or (orders != np.trunc(orders)).any():
+        raise ArgumentError(f"polygamma: n counts derivatives, so it is an integer from 0 on, not {n!r}")
+    if not orders.any():
+        y: Array = _PSI(a + orders)  # adding nothing but a shape
+        return y
+    y = (2 * (orders % 2) - 1) * _GAMMA(orders + 1) * _ZETA(orders + 1, a)
+    return y if orders.all() else np.where(orders == 0, _PSI(a), y)
+
+
+polygamma.vjp(n=NotImplemented, a=lambda g, n, a: g * polygamma(n + 1, a))
+
+
+@primitive(
+    forward=pair("beta"),
+    numpy=Lazy("scipy.special", "beta"),
+    elementwise=True,
+    label="B",
+    cases=[Case(a=reals(0.5, 3), b=reals(0.5, 3))],
+)
+def beta(a: Array, b: Array, /) -> Array:
+    """y = Γ(a) Γ(b) / Γ(a + b)        ∂L/∂a = g y (ψ(a) − ψ(a + b))        ∂L/∂b = g y (ψ(b) − ψ(a + b))
+
+    Shapes broadcast. Needs SciPy. Counterpart: ``scipy.special.beta``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.beta(tg.Tensor([1.0, 2.0]), 3)
+    Tensor([0.33333333, 0.08333333])
+    """
+
+
+beta.vjp(
+    a=lambda g, y, a, b: g * (y * (digamma(a) - digamma(a + b))),
+    b=lambda g, y, a, b: g * (y * (digamma(b) - digamma(a + b))),
+)
+
+
+@primitive(
+    forward=pair("betaln"),
+    numpy=Lazy("scipy.special", "betaln"),
+    elementwise=True,
+    label="ln B",
+    cases=[Case(a=reals(0.5, 3), b=reals(0.5, 3))],
+)
+def betaln(a: Array, b: Array, /) -> Array:
+    """y = ln |B(a, b)|        ∂L/∂a = g (ψ(a) − ψ(a + b))        ∂L/∂b = g (ψ(b) − ψ(a + b))
+
+    The logarithm of `beta`, also where that is too small for a number. Shapes broadcast. Needs SciPy. Counterpart:
+    ``scipy.special.betaln``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.betaln(tg.Tensor([1.0, 1000.0]), 1000)
+    Tensor([   -6.90775528, -1388.48260164])
+    """
+
+
+betaln.vjp(
+    a=lambda g, a, b: g * (digamma(a) - digamma(a + b)),
+    b=lambda g, a, b: g * (digamma(b) - digamma(a + b)),
+)
