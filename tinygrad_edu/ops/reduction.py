@@ -1,4 +1,4 @@
-"""Repeat and Sum, which are each other's adjoint, and the reductions built on them."""
+"""Repeat and Sum, which are each other's adjoint, and the other reductions: products, extrema and traces."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.graph import Variable
 from tinygrad_edu.ops.indexing import scatter_add
 from tinygrad_edu.ops.select import where
-from tinygrad_edu.ops.shape import reshape
+from tinygrad_edu.ops.shape import pad, reshape, transpose
 from tinygrad_edu.primitive import primitive
-from tinygrad_edu.registry import Case, composite, reals
+from tinygrad_edu.registry import Case, Kink, complexes, composite, reals, spelling
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array, Shape
+
+
+def as_operand(a: Any) -> Any:
+    """A tensor as it is, and anything else as an array."""
+    return a if isinstance(a, Variable) else np.asarray(a)
 
 
 def reduced_axes(ndim: int, axis: Any) -> tuple[int, ...]:
@@ -28,6 +34,28 @@ def keep(g: Any, shape: Shape, axis: Any) -> Any:
     """A reduction's result with the reduced axes back at length 1, so that it broadcasts against the operand."""
     reduced = reduced_axes(len(shape), axis)
     return reshape(g, tuple([1 if i in reduced else n for i, n in enumerate(shape)]))
+
+
+def joined(a: Any, axis: Any) -> Any:
+    """The array with the axes that ``axis`` means joined into one, which is the last."""
+    reduced = reduced_axes(a.ndim, axis)
+    rest = [i for i in range(a.ndim) if i not in reduced]
+    order = (*rest, *reduced)
+    moved = a if order == tuple(range(a.ndim)) else transpose(a, order)
+    return reshape(moved, (*[a.shape[i] for i in rest], count(a.shape, axis)))
+
+
+def parted(a: Any, shape: Shape, axis: Any) -> Any:
+    """The inverse of `joined`, for an array that had the shape."""
+    reduced = reduced_axes(len(shape), axis)
+    order = (*[i for i in range(len(shape)) if i not in reduced], *reduced)
+    apart = reshape(a, tuple([shape[i] for i in order]))
+    return apart if order == tuple(range(len(shape))) else transpose(apart, tuple([order.index(i) for i in range(len(shape))]))
+
+
+def count(shape: Shape, axis: Any) -> int:
+    """How many elements of an array of the shape are reduced to one."""
+    return math.prod([shape[i] for i in reduced_axes(len(shape), axis)])
 
 
 def any_axes(shape: Shape) -> list[Any]:
@@ -44,7 +72,7 @@ def any_axes(shape: Shape) -> list[Any]:
     forward=np.add.reduce,
     numpy=(np.sum, np.add.reduce),
     label="Sum",
-    cases=[Case(a=reals(), axis=any_axes, keepdims=[False, True])],
+    cases=[Case(a=reals(), axis=any_axes, keepdims=[False, True]), Case(a=complexes(shape=(2, 3)), axis=[None, 0, -1])],
 )
 def sum(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
     """y = Σ a        ∂L/∂a = g, repeated along the axes that were summed
@@ -144,11 +172,13 @@ repeat.vjp(a=_sum_copies)
 # ------------------------------------------------------------------------------------------------------ other reductions
 
 
-def _count(shape: Shape, axis: Any) -> int:
-    return math.prod([shape[i] for i in reduced_axes(len(shape), axis)])
-
-
-@primitive(forward=np.mean, cases=[Case(a=reals(nonempty=True), axis=any_axes, keepdims=[False, True])])
+@primitive(
+    forward=np.mean,
+    cases=[
+        Case(a=reals(nonempty=True), axis=any_axes, keepdims=[False, True]),
+        Case(a=complexes(shape=(2, 3)), axis=[None, 0, -1]),
+    ],
+)
 def mean(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
     """y = Σ a / n        ∂L/∂a = g / n, repeated along the axes that were averaged
 
@@ -164,19 +194,66 @@ mean.vjp(a=lambda g, a_shape, axis: broadcast_to(keep(g * _share(a_shape, axis),
 
 
 def _share(shape: Shape, axis: Any) -> float:
-    return 1 / (_count(shape, axis) or 1)  # n itself may be too large for float16
+    return 1 / (count(shape, axis) or 1)  # n itself may be too large for float16
 
 
-def _shared(g: Any, y: Any, a: Any, axis: Any) -> Any:
-    """g for the elements that attain the extremum, in equal parts where several do."""
-    chosen = where(a == keep(y, a.shape, axis), True, a != a)  # a NaN is the maximum that NumPy gives
+@primitive(
+    forward=np.multiply.reduce,
+    numpy=(np.prod, np.multiply.reduce),
+    label="Π",
+    cases=[
+        Case(a=reals(-2, 2), axis=any_axes, keepdims=[False, True]),
+        Case(a=reals(-2, 2, shape=(7,))),
+        Case(a=reals(-2, 2, shape=(2, 2, 3)), axis=[(0, 2), (2, 0), (-1, 1)]),
+        Case(a=complexes(shape=(2, 3)), axis=[None, 0, -1]),
+    ],
+)
+def prod(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
+    """y = Π a        ∂L/∂aᵢ = g Πⱼ≠ᵢ aⱼ
+
+    ``axis`` is None (all), an integer or a tuple; the product of nothing is 1. Nothing is divided, so that the derivatives of every
+    order are right where elements are 0. Counterpart: ``numpy.prod``, ``torch.prod``.
+
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor([0.0, 2.0, 3.0], requires_grad=True)
+    >>> tg.prod(x).backward()
+    >>> x.grad
+    Tensor([6., 0., 0.])
+    """
+
+
+def _others(a: Any) -> Any:
+    """For each element, the product of all others along the last axis: its neighbour in a pair, times the product of the other
+    pairs. That takes 2n multiplications, and as it is made of operations it can be differentiated as often as one likes."""
+    *lead, n = a.shape
+    if n < 2:
+        return np.ones(a.shape, a.dtype)
+    if n % 2:
+        a = pad(a, [(0, 0)] * len(lead) + [(0, 1)], constant_values=1)
+    pairs = reshape(a, (*lead, (n + 1) // 2, 2))
+    swapped = pairs[..., ::-1]
+    if n > 2:
+        other_pairs = _others(pairs[..., 0] * pairs[..., 1])
+        swapped = reshape(other_pairs, (*other_pairs.shape, 1)) * swapped
+    return reshape(swapped, a.shape)[..., :n]
+
+
+prod.vjp(a=lambda g, a, axis: keep(g, a.shape, axis) * parted(_others(joined(a, axis)), a.shape, axis))
+
+
+def shared(g: Any, y: Any, a: Any, axis: Any) -> Any:
+    """g for the elements that are y, in equal parts where several are. (A NaN is the extremum that NumPy gives.)"""
+    y = keep(y, a.shape, axis)
+    chosen = where(y == y, a == y, a != a)
     return where(chosen, keep(g, a.shape, axis) / sum(chosen, axis=axis, keepdims=True), 0)
 
 
 @primitive(
     forward=np.maximum.reduce,
     numpy=(np.max, np.amax, np.maximum.reduce),
+    aliases=("amax",),
     cases=[Case(a=reals(grid=(-3, 0.2), nonempty=True), axis=any_axes, keepdims=[False, True])],
+    kinks=[Kink("several maxima", "they share equally", at={"a": [1.0, 3.0, 3.0]}, gradient={"a": [0.0, 0.5, 0.5]})],
 )
 def max(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
     """y = max a        ∂L/∂a = g at the maximum, 0 elsewhere; ties share equally
@@ -191,13 +268,15 @@ def max(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
     """
 
 
-max.vjp(a=_shared)
+max.vjp(a=shared)
 
 
 @primitive(
     forward=np.minimum.reduce,
     numpy=(np.min, np.amin, np.minimum.reduce),
+    aliases=("amin",),
     cases=[Case(a=reals(grid=(-3, 0.2), nonempty=True), axis=any_axes, keepdims=[False, True])],
+    kinks=[Kink("several minima", "they share equally", at={"a": [1.0, 1.0, 3.0]}, gradient={"a": [0.5, 0.5, 0.0]})],
 )
 def min(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
     """y = min a        ∂L/∂a = g at the minimum, 0 elsewhere; ties share equally
@@ -212,22 +291,57 @@ def min(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
     """
 
 
-min.vjp(a=_shared)
+min.vjp(a=shared)
 
 
 @composite(
-    numpy=np.var,
-    cases=[Case(a=reals(shape=(2, 3)), axis=[None, 0, -1, (0, 1)], ddof=[0, 1], keepdims=[False, True])],
+    numpy=np.ptp,
+    cases=[Case(a=reals(grid=(-3, 0.2), shape=(2, 3)), axis=[None, 0, -1, (0, 1)], keepdims=[False, True])],
+    kinks=[Kink("several extrema", "they share equally", at={"a": [1.0, 3.0, 3.0]}, gradient={"a": [-1.0, 0.5, 0.5]})],
 )
-def var(a: Any, /, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    """y = Σ (a − mean a)² / (n − ddof)        ∂L/∂a = 2 g (a − mean a) / (n − ddof)
+def ptp(a: Any, /, axis: Any = None, keepdims: bool = False) -> Any:
+    """y = max a − min a        ∂L/∂a = g at the maximum, −g at the minimum; ties share equally
 
-    Built from ``mean``, ``subtract``, ``multiply`` and ``sum``. ``ddof=1`` gives the unbiased estimate, which is PyTorch's
-    default; 0 is NumPy's. Counterpart: ``numpy.var``.
+    From peak to peak. Counterpart: ``numpy.ptp``.
 
     >>> import tinygrad_edu as tg
-    >>> tg.var(tg.Tensor([1.0, 2.0, 3.0]))
-    Tensor(0.66666667)
+    >>> tg.ptp(tg.Tensor([1.0, 5.0, 2.0]))
+    Tensor(4.)
     """
-    deviation = a - mean(a, axis=axis, keepdims=True)
-    return sum(deviation * deviation, axis=axis, keepdims=keepdims) / (_count(np.shape(a), axis) - ddof)
+    return max(a, axis=axis, keepdims=keepdims) - min(a, axis=axis, keepdims=keepdims)
+
+
+@primitive(
+    forward=np.trace,
+    cases=[
+        Case(a=reals(shape=("m", "n")), offset=[0, 1, -1]),
+        Case(a=reals(shape=("l", 2, "n")), offset=[0, -1], axis1=[0, -1], axis2=[1]),
+        Case(a=complexes(shape=(2, 2))),
+    ],
+)
+def trace(a: Array, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
+    """y = Σ aᵢᵢ        ∂L/∂a = g on the diagonal, 0 elsewhere
+
+    The diagonal of the axes ``axis1`` and ``axis2``, which are gone from the result; ``offset`` counts diagonals to the right.
+    Counterpart: ``numpy.trace``, ``torch.trace``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.trace(tg.Tensor([[1.0, 2.0], [3.0, 4.0]]))
+    Tensor(5.)
+    """
+
+
+def _on_diagonal(g: Any, a_shape: Shape, offset: int, axis1: int, axis2: int) -> Any:
+    axis1, axis2 = axis1 % len(a_shape), axis2 % len(a_shape)
+    diagonal = np.eye(a_shape[axis1], a_shape[axis2], offset, dtype=bool)
+    only_two = tuple([n if i in (axis1, axis2) else 1 for i, n in enumerate(a_shape)])
+    mask = np.reshape(diagonal if axis1 < axis2 else diagonal.T, only_two)
+    return where(mask, keep(g, a_shape, (axis1, axis2)), 0)
+
+
+trace.vjp(a=_on_diagonal)
+
+
+@spelling(np.linalg.trace)
+def _trace_of_matrices(x: Any, /, offset: int = 0) -> Any:
+    return trace(x, offset, -2, -1)
