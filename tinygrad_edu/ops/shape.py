@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.errors import ArgumentError, ShapeError
 from tinygrad_edu.graph import Variable
-from tinygrad_edu.ops.indexing import scatter_add
+from tinygrad_edu.ops.indexing import axis_of, scatter_add
 from tinygrad_edu.primitive import primitive
-from tinygrad_edu.registry import Case, composite, reals, spelling
+from tinygrad_edu.registry import Case, complexes, composite, reals, spelling
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array, Shape
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Case(a=reals(shape=(2, 3)), shape=[(6,), (3, 2), (-1,), (1, 2, 3), (3, -1)]),
         Case(a=reals(shape=()), shape=[(1,), (1, 1)]),
         Case(a=reals(shape=("n", 1)), shape=[-1]),
+        Case(a=complexes(shape=(2, 1)), shape=[2]),
     ],
 )
 def reshape(a: Array, /, shape: Any) -> Array:
@@ -56,6 +57,7 @@ def ravel(a: Any, /) -> Any:
 
 @primitive(
     forward=np.transpose,
+    aliases=("permute_dims",),
     cases=[
         Case(a=reals(shape=("l", "m", "n")), axes=[None, (1, 0, 2), (2, 0, 1), (-1, 0, 1)]),
         Case(a=reals(shape=("n",)), axes=[None]),
@@ -65,7 +67,7 @@ def ravel(a: Any, /) -> Any:
 def transpose(a: Array, /, axes: Sequence[int] | None = None) -> Array:
     """y = a with its axes permuted (reversed, by default)        ∂L/∂a = g with its axes permuted back
 
-    ``x.T`` reverses. Counterpart: ``numpy.transpose``, ``torch.permute``.
+    ``x.T`` reverses. Counterpart: ``numpy.transpose``, ``numpy.permute_dims``, ``torch.permute``.
 
     >>> import tinygrad_edu as tg
     >>> tg.transpose(tg.Tensor([[1.0, 2.0], [3.0, 4.0]]))
@@ -101,6 +103,71 @@ def swapaxes(a: Array, /, axis1: int, axis2: int) -> Array:
 
 
 swapaxes.vjp(a=lambda g, axis1, axis2: swapaxes(g, axis1, axis2))
+
+
+@composite(
+    numpy=(np.matrix_transpose, np.linalg.matrix_transpose), cases=[Case(a=reals(shape=(2, 3, 2))), Case(a=complexes(shape=(1, 2)))]
+)
+def matrix_transpose(a: Any, /) -> Any:
+    """y = a with its last two axes exchanged        ∂L/∂a = g with them exchanged back
+
+    ``x.mT`` is the same: every matrix of a stack is transposed. Complex numbers are not conjugated. Counterpart:
+    ``numpy.matrix_transpose``, ``torch.Tensor.mT``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.matrix_transpose(tg.Tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+    Tensor([[[1., 3.],
+             [2., 4.]]])
+    """
+    shape = np.shape(a)
+    if len(shape) < 2:
+        raise ShapeError(f"matrix_transpose: a matrix or a stack of them has two axes or more, got shape {shape}")
+    return swapaxes(a, -1, -2)
+
+
+@composite(
+    numpy=np.moveaxis,
+    aliases=("movedim",),
+    cases=[
+        Case(a=reals(shape=("l", "m", "n")), source=[0, -1], destination=[2, -2]),
+        Case(a=reals(shape=(2, 1, 3)), source=[(0, -1)], destination=[(1, 0)]),
+    ],
+)
+def moveaxis(a: Any, /, source: Any, destination: Any) -> Any:
+    """y = a with axes moved to other positions, the others in order        ∂L/∂a = g with them moved back
+
+    ``source`` and ``destination`` are integers, or tuples of equal length. Counterpart: ``numpy.moveaxis``, ``torch.movedim``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.moveaxis(tg.Tensor([[[1.0], [2.0]]]), 0, -1).shape
+    (2, 1, 1)
+    """
+    shape = np.shape(a)
+    here, there = ([axis_of("moveaxis", shape, i) for i in np.atleast_1d(axes).tolist()] for axes in (source, destination))
+    if len(here) != len(there) or len({*here}) != len(here) or len({*there}) != len(there):
+        raise ShapeError(f"moveaxis: each axis of source={source} goes to one of destination={destination}; no axis is named twice")
+    order = [axis for axis in range(len(shape)) if axis not in here]
+    for position, axis in sorted(zip(there, here, strict=True)):
+        order.insert(position, axis)
+    return transpose(a, tuple(order))
+
+
+@composite(numpy=np.rollaxis, cases=[Case(a=reals(shape=("l", "m", "n")), axis=[0, 1, -1], start=[0, 2, 3, -1])])
+def rollaxis(a: Any, /, axis: int, start: int = 0) -> Any:
+    """y = a with one axis moved before another        ∂L/∂a = g with it moved back
+
+    NumPy's older ``moveaxis``: the axis comes to stand before the one at ``start``. Counterpart: ``numpy.rollaxis``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.rollaxis(tg.Tensor([[[1.0], [2.0]]]), 2).shape
+    (1, 1, 2)
+    """
+    shape = np.shape(a)
+    axis = axis_of("rollaxis", shape, axis)
+    if not -len(shape) <= start <= len(shape):
+        raise ShapeError(f"rollaxis: start={start} is no place among the {len(shape)} axes of an array of shape {shape}")
+    start += len(shape) * (start < 0)
+    return moveaxis(a, axis, start - (start > axis))
 
 
 @primitive(
@@ -139,58 +206,44 @@ def squeeze(a: Array, /, axis: Any = None) -> Array:
 squeeze.vjp(a=lambda g, a_shape: reshape(g, a_shape))
 
 
-def _part(g: Any, position: int, arrays_shape: Sequence[Shape], axis: int | None) -> Any:
-    """The piece of a concatenation's cotangent that belongs to one of its operands."""
-    shape = arrays_shape[position]
-    lengths = [math.prod(s) if axis is None else s[axis] for s in arrays_shape]
-    start = sum(lengths[:position])
-    piece = slice(start, start + lengths[position])
-    if axis is None:
-        return reshape(g[piece], shape)
-    return g[(slice(None),) * (axis % len(shape)) + (piece,)]
-
-
-@primitive(
-    numpy=np.concatenate,
-    variadic=True,
-    cases=[
-        Case(arrays=[reals(shape=("l", "n")), reals(shape=("m", "n"))], axis=[0, -2]),
-        Case(arrays=[reals(shape=("n", "l")), reals(shape=("n", "m")), reals(shape=("n", 2))], axis=[1, -1]),
-        Case(arrays=[reals(shape=("n",)), reals(shape=(2, "n"))], axis=[None]),
-    ],
-)
-def concatenate(arrays: Sequence[Array], /, axis: int | None = 0) -> Array:
-    """y = the arrays, joined along an axis that they have        ∂L/∂aᵢ = the slice of g that aᵢ became
-
-    Shapes agree except along ``axis``; ``axis=None`` joins the flattened arrays. Counterpart: ``numpy.concatenate``,
-    ``torch.cat``.
+@spelling(np.atleast_1d)
+def atleast_1d(*arrays: Any) -> Any:
+    """The tensor itself, or as a vector where it is a single number; of several, a tuple. Counterpart: ``numpy.atleast_1d``.
 
     >>> import tinygrad_edu as tg
-    >>> tg.concatenate([tg.Tensor([1.0, 2.0]), [3.0]])
-    Tensor([1., 2., 3.])
+    >>> tg.atleast_1d(tg.Tensor(2.0))
+    Tensor([2.])
     """
-    return np.concatenate(arrays, axis=axis)
+    return _each(lambda a: reshape(a, np.shape(a) or (1,)), arrays)
 
 
-concatenate.vjp(arrays=_part)
-
-
-@composite(
-    numpy=np.stack,
-    variadic=True,
-    cases=[Case(arrays=[reals(shape=("m", "n")), reals(shape=("m", "n"))], axis=[0, 1, -1])],
-)
-def stack(arrays: Sequence[Any], /, axis: int = 0) -> Any:
-    """y = the arrays, joined along a new axis        ∂L/∂aᵢ = the slice of g that aᵢ became
-
-    All shapes are equal. Built from ``expand_dims`` and ``concatenate``. Counterpart: ``numpy.stack``, ``torch.stack``.
+@spelling(np.atleast_2d)
+def atleast_2d(*arrays: Any) -> Any:
+    """The tensor with axes of length 1 before its own, so that it has two or more; of several, a tuple. A vector becomes a row.
+    Counterpart: ``numpy.atleast_2d``.
 
     >>> import tinygrad_edu as tg
-    >>> tg.stack([tg.Tensor([1.0, 2.0]), [3.0, 4.0]], axis=1)
-    Tensor([[1., 3.],
-            [2., 4.]])
+    >>> tg.atleast_2d(tg.Tensor([1.0, 2.0]))
+    Tensor([[1., 2.]])
     """
-    return concatenate([expand_dims(array, axis) for array in arrays], axis)
+    return _each(lambda a: reshape(a, (1,) * (2 - np.ndim(a)) + np.shape(a)), arrays)
+
+
+@spelling(np.atleast_3d)
+def atleast_3d(*arrays: Any) -> Any:
+    """The tensor with axes of length 1, so that it has three or more; of several, a tuple. A vector gets them on both sides, a
+    matrix at its end. Counterpart: ``numpy.atleast_3d``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.atleast_3d(tg.Tensor([1.0, 2.0])).shape
+    (1, 2, 1)
+    """
+    return _each(lambda a: reshape(a, ((1,) * (2 - np.ndim(a)) + np.shape(a) + (1,))[: max(3, np.ndim(a))]), arrays)
+
+
+def _each(function: Callable[[Any], Any], arrays: tuple[Any, ...]) -> Any:
+    results = tuple([function(array) for array in arrays])
+    return results[0] if len(results) == 1 else results
 
 
 @primitive(reference=lambda a, dtype: np.asarray(a).astype(dtype), cases=[Case(a=reals(), dtype=[np.float64])])
@@ -241,6 +294,7 @@ def pad_widths(shape: Shape, pad_width: Any) -> list[tuple[int, int]]:
         Case(a=reals(shape=("m", "n")), pad_width=[1, (2, 0), ((1, 0), (0, 2)), {-1: 2}]),
         Case(a=reals(shape=("n",)), pad_width=[3, ((0, 1),)], constant_values=[2.5]),
         Case(a=reals(shape=(3, 4)), pad_width=[((1, 2), (2, 1))], mode=["edge", "reflect", "symmetric", "wrap"]),
+        Case(a=complexes(shape=(2,)), pad_width=[1], mode=["constant", "edge"]),
     ],
 )
 def pad(a: Array, /, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Array:
@@ -256,7 +310,10 @@ def pad(a: Array, /, pad_width: Any, mode: str = "constant", constant_values: An
     if mode == "constant":
         return np.pad(a, pad_widths(np.shape(a), pad_width), constant_values=constant_values)
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise ArgumentError(f"pad: mode {mode!r} has no derivative here; use constant, edge, reflect, symmetric or wrap")
+        raise ArgumentError(
+            f"pad: mode {mode!r} has no derivative here, unlike constant, edge, reflect, symmetric and wrap; a border that is "
+            "computed, such as a mean or a ramp, can be joined with tg.concatenate"
+        )
     return np.pad(a, pad_widths(np.shape(a), pad_width), mode=mode)  # type: ignore[call-overload, no-any-return]
 
 
