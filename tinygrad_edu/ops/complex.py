@@ -6,14 +6,16 @@ as for real numbers. The operations here are the ones where that is not the whol
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.ops.arithmetic import abs
+from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.ops.select import where
+from tinygrad_edu.ops.trigonometric import cos, sin
 from tinygrad_edu.primitive import primitive
-from tinygrad_edu.registry import Case, complexes, reals
+from tinygrad_edu.registry import Case, complexes, composite, reals
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -68,32 +70,83 @@ def conj(a: Array, /) -> Array:
 conj.vjp(a=lambda g: conj(g))
 
 
-def _turn(g: Any, a: Any) -> Any:
+def _turn(g: Any, a: Any, deg: bool) -> Any:
     """−i g / a: only the part of a change that is perpendicular to a turns it."""
-    return -1j * (g / where(a == 0, 1, a)) * (a != 0)
+    turn = -1j * (g / where(a == 0, 1, a)) * (a != 0)
+    return turn * (180 / math.pi) if deg else turn
 
 
 @primitive(
     numpy=np.angle,
     elementwise=True,
     label="arg",
-    cases=[Case(a=complexes(0.3, 2)), Case(a=complexes(-2, -0.3)), Case(a=reals(avoid=(0,)))],
+    cases=[
+        Case(a=complexes(0.3, 2), deg=[False, True]),
+        Case(a=complexes(-2, -0.3), deg=[False]),
+        Case(a=reals(avoid=(0,)), deg=[False, True]),
+    ],
 )
-def angle(a: Array, /) -> Array:
+def angle(a: Array, /, deg: bool = False) -> Array:
     """y = arg a, in (−π, π]        ∂L/∂a = −i g / a  (0 at a = 0)
 
-    The angle of a real number is 0 or π, so its gradient is 0. Counterpart: ``numpy.angle``, ``torch.angle``.
+    It jumps by 2π where a crosses the negative real axis. The angle of a real number is 0 or π, so its gradient is 0. With ``deg``
+    it is in degrees. Counterpart: ``numpy.angle``, ``torch.angle``.
 
     >>> import tinygrad_edu as tg
     >>> tg.angle(tg.Tensor([1 + 1j, -2]))
     Tensor([0.78539816, 3.14159265])
     """
-    return np.angle(a)
+    return np.angle(a, deg)
 
 
 angle.vjp(a=_turn)
 
 
+@primitive(
+    elementwise=True,
+    bounded=True,
+    method=False,
+    reference=lambda real, imag: np.asarray(real) + 1j * np.asarray(imag),
+    cases=[Case(real=reals(), imag=reals())],
+)
+def to_complex(real: Array, imag: Array, /) -> Array:
+    """y = real + i imag        ∂L/∂real = Re g        ∂L/∂imag = −Im g
+
+    Two real arrays, which broadcast, as one of complex numbers; infinite parts stay as they are, unlike in ``re + 1j * im``.
+    Counterpart: ``torch.complex``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.to_complex(tg.Tensor([1.0, 2.0]), tg.Tensor([0.5, 0.0]))
+    Tensor([1.+0.5j, 2.+0.j ])
+    """
+    if "c" in (np.asarray(real).dtype.kind, np.asarray(imag).dtype.kind):
+        raise DTypeError("to_complex makes complex numbers of two arrays of real ones, and one is complex: take its real or imag")
+    y = np.empty(np.broadcast_shapes(np.shape(real), np.shape(imag)), np.result_type(real, imag, np.complex64))
+    y.real, y.imag = real, imag
+    return y
+
+
+to_complex.vjp(real=lambda g: g, imag=lambda g: 1j * g)
+
+
+@composite(
+    elementwise=True,
+    method=False,
+    reference=lambda r, t: r * np.exp(1j * np.asarray(t)),
+    cases=[Case(abs=reals(), angle=reals())],
+)
+def polar(abs: Any, angle: Any, /) -> Any:
+    """y = abs · exp(i angle)        ∂L/∂abs = Re(g exp(i angle))        ∂L/∂angle = −Im(g y)
+
+    Complex numbers of their absolute values and angles, which are real. Counterpart: ``torch.polar``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.polar(tg.Tensor([2.0, 3.0]), tg.Tensor([0.0, 0.5])).real
+    Tensor([2.        , 2.63274769])
+    """
+    return to_complex(abs * cos(angle), abs * sin(angle))
+
+
 def magnitude(a: Any) -> Any:
-    """|a|² of complex numbers, a² of real ones."""
-    return abs(a) ** 2 if a.dtype.kind == "c" else a * a
+    """|a|² of complex numbers, a² of real ones. Smooth, also at 0, where |a| is not."""
+    return real(a * conj(a)) if a.dtype.kind == "c" else a * a
