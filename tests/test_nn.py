@@ -353,7 +353,7 @@ def test_bad_options_of_linear():
         nn.Linear(0, 2)
     with pytest.raises(DTypeError, match=r"rng is a numpy Generator, got int: pass rng=np.random.default_rng\(seed\)"):
         nn.Linear(2, 2, rng=0)
-    with pytest.raises(DTypeError, match="only floating tensors can require grad, and this one is int64"):
+    with pytest.raises(DTypeError, match="only floating and complex tensors can require grad, and this one is int64"):
         nn.Linear(2, 2, dtype=int)
 
 

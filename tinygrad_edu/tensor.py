@@ -11,10 +11,11 @@ import numpy as np
 from tinygrad_edu import engine, numpy_protocol
 from tinygrad_edu.changes import in_place, set_item
 from tinygrad_edu.errors import DTypeError, GraphError, ShapeError
-from tinygrad_edu.graph import Constant, Leaf, Node, Variable, is_recording, next_serial, note_change
+from tinygrad_edu.graph import Constant, Leaf, Node, Variable, cut, is_recording, next_serial, note_change
 from tinygrad_edu.ops import arithmetic, comparison, constant, indexing, linalg
 from tinygrad_edu.ops import complex as complex_ops
 from tinygrad_edu.ops import shape as shaping
+from tinygrad_edu.ops.updates import At
 from tinygrad_edu.recording import vertex_of
 from tinygrad_edu.registry import METHODS
 
@@ -132,6 +133,18 @@ class Tensor(Variable):
         """The tensor with its axes reversed."""
         return self.transpose()
 
+    @property
+    def mT(self) -> Tensor:  # noqa: N802 - NumPy's name
+        """The matrices of the last two axes, each transposed; see `tinygrad_edu.matrix_transpose`."""
+        transposed: Tensor = shaping.matrix_transpose(self)
+        return transposed
+
+    @property
+    def at(self) -> At:
+        """``x.at[key].set(v)`` is a copy of x with ``x[key] = v``, and is differentiated; also ``.add``, ``.multiply`` and others.
+        See `tinygrad_edu.ops.updates.Place`."""
+        return At(self)
+
     def item(self) -> Any:
         """The one element as a Python number."""
         if self._data.size != 1:
@@ -149,13 +162,18 @@ class Tensor(Variable):
     def detach(self) -> Tensor:
         """A constant with a copy of the same numbers: no gradient flows through it. Counterpart: ``torch.Tensor.detach``, which
         shares memory."""
-        return Tensor(self._data, name=self.name)
+        result = Tensor(self._data, name=self.name)
+        if self.requires_grad:
+            result._node = cut(result._data, "detach")
+            result._node.name = self.name
+        return result
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """``np.asarray(x)`` is a copy of the numbers. A tensor that requires grad refuses: its gradient would be lost."""
         if self.requires_grad and is_recording():
             raise DTypeError(
-                "np.asarray of a tensor that requires grad would silently drop its gradient: say x.numpy() to take the numbers"
+                "np.asarray of a tensor that requires grad would silently drop its gradient (functions that are not recorded "
+                "call it): say x.numpy() to take the numbers, or tg.stack([x, y]) to make one tensor of several"
             )
         return np.array(self._data, dtype)
 
