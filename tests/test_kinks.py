@@ -1,0 +1,113 @@
+"""The published conventions at non-smooth points: that they are what is computed, and that they are generalised gradients."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu.registry import REGISTRY
+
+KINKS = [
+    pytest.param(operation, kink, id=f"{name}: {kink.where}")
+    for name, operation in sorted(REGISTRY.items())
+    for kink in operation.kinks
+]
+
+
+def at_kink(operation, kink, moved=None, weigh=np.ones):
+    """The gradient of the result's weighted sum at a kink, or at operands nearby, for the operands that the kink declares."""
+    operands = {name: np.asarray(value, float) for name, value in kink.at.items() if name in kink.gradient}
+    variables = {
+        name: tg.Tensor(value if moved is None else value + moved[name], requires_grad=True) for name, value in operands.items()
+    }
+    given = {**kink.at, **variables}
+    positional = [given.pop(name) for name in operation.operands]
+    y = operation.function(*positional, **given)
+    y = y if isinstance(y, tg.Tensor) else tg.concatenate([tg.ravel(part) for part in y])
+    y.backward(weigh(y.shape))
+    return {name: np.zeros(v.shape) if v.grad is None else v.grad.numpy() for name, v in variables.items()}
+
+
+@pytest.mark.parametrize(("operation", "kink"), KINKS)
+def test_the_declared_derivative_is_the_computed_one(operation, kink):
+    found = at_kink(operation, kink)
+    for name, expected in kink.gradient.items():
+        np.testing.assert_allclose(found[name], expected, rtol=1e-9, atol=1e-12, err_msg=f"{operation.name}: {name}")
+
+
+def nearby(operation, kink, count, rng, weigh=np.ones):
+    """Gradients at random points near a kink, each as one vector."""
+    gradients = []
+    for _ in range(count):
+        moved = {name: rng.uniform(-1, 1, np.shape(kink.at[name])) * 1e-5 for name in kink.gradient}
+        found = at_kink(operation, kink, moved, weigh)
+        gradients.append(np.concatenate([np.ravel(found[name]) for name in sorted(found)]))
+    return np.array(gradients)
+
+
+def outside(value, gradients):
+    """By how much a vector sticks out of the convex hull of others, along the direction in which it does most."""
+    directions = np.concatenate([np.eye(len(value)), -np.eye(len(value)), np.random.default_rng(1).normal(size=(200, len(value)))])
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    return np.max(directions @ value - (gradients @ directions.T).max(axis=0))
+
+
+@pytest.mark.parametrize(("operation", "kink"), KINKS)
+def test_the_declared_derivative_is_a_mean_of_those_nearby(operation, kink):
+    declared = np.concatenate([np.ravel(np.asarray(kink.gradient[name], float)) for name in sorted(kink.gradient)])
+    gradients = nearby(operation, kink, 300, np.random.default_rng(0))
+    scale = 1 + np.abs(gradients).max()
+    assert outside(declared, gradients) < 0.1 * scale  # 300 of its points fill the hull only roughly
+    uneven = nearby(
+        operation, kink, 300, np.random.default_rng(0), lambda shape: np.sqrt(1 + np.arange(np.prod(shape))).reshape(shape)
+    )
+    assert np.ptp(uneven, axis=0).max() > 1e-3, "the derivative does not jump here: this is no kink"
+
+
+def test_a_value_outside_is_found():
+    gradients = np.array([[1.0, 0.0], [0.0, 1.0]])
+    assert outside(np.array([0.5, 0.5]), gradients) < 1e-12
+    assert outside(np.array([1.0, 1.0]), gradients) > 0.5
+    assert outside(np.array([0.0, 0.0]), gradients) > 0.5
+
+
+SPELLINGS = {
+    "relu": (tg.relu, 0),
+    "maximum(x, 0)": (lambda x: tg.maximum(x, 0), 0.5),
+    "maximum(0, x)": (lambda x: tg.maximum(0, x), 0.5),
+    "clip(x, 0)": (lambda x: tg.clip(x, 0), 1),
+    "where(x > 0, x, 0)": (lambda x: tg.where(x > 0, x, 0), 0),
+    "where(x >= 0, x, 0)": (lambda x: tg.where(x >= 0, x, 0), 1),
+    "x * (x > 0)": (lambda x: x * (x > 0), 0),
+    "max of [x, 0]": (lambda x: tg.stack([x, tg.Tensor(np.zeros(x.shape))]).max(axis=0), 0.5),
+    "(x + |x|) / 2": (lambda x: (x + abs(x)) / 2, 0.5),
+    "np.maximum(x, 0)": (lambda x: np.maximum(x, 0), 0.5),
+    "leaky_relu": (lambda x: tg.leaky_relu(x, 0.0), 0),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_spellings_of_the_rectifier_follow_their_own_rows_of_the_table(spelling):
+    f, expected = SPELLINGS[spelling]
+    x = tg.Tensor([0.0, 1.0, -1.0], requires_grad=True)
+    f(x).sum().backward()
+    assert x.grad.tolist() == [expected, 1, 0]
+
+
+@given(st.floats(-2, 2), st.floats(-2, 2))
+def test_ties_are_shared_whatever_the_numbers(a, b):
+    x = tg.Tensor([a, b, a, b], requires_grad=True)
+    x.max().backward()
+    assert x.grad.numpy().sum() == pytest.approx(1)
+    np.testing.assert_allclose(x.grad.numpy()[:2], x.grad.numpy()[2:])
+
+
+def test_the_table_prints():
+    table = tg.conventions()
+    assert ("relu", "a = 0", "0") in table
+    lines = str(table).splitlines()
+    assert lines[0].split() == ["operation", "where", "derivative"]
+    assert len(lines) == len(table) + 1
+    documented = {row.operation for row in table}
+    assert {"abs", "relu", "maximum", "minimum", "max", "min", "clip", "norm", "hypot", "std"} <= documented
