@@ -44,14 +44,13 @@ WAYS = {
     "logspace geomspace": "a power of what linspace gives",
     "nextafter": "x itself, which differs by rounding only",
     "piecewise": "tg.where(condition, a, b) for each piece",
-    "poly roots polyadd polyder polydiv polyfit polyint polymul polysub polyval": (
-        "a polynomial is a loop over its coefficients: y = y * x + c for c in coefficients"
+    "poly roots polyadd polyder polydiv polyfit polyint polymul polysub": (
+        "tg.polyval evaluates polynomials, tg.convolve multiplies them, and tg.lstsq(tg.vander(x, n), y)[0] fits one"
     ),
     "real_if_close": "x.real, if the imaginary part is to be ignored",
     "resize": "tg.tile and tg.reshape",
     "sort_complex": "tg.sort",
     "trim_zeros": "a slice, x[first:last]",
-    "vander": "x[:, None] ** np.arange(n)",
 }
 WAY = {name: way for names, way in WAYS.items() for name in names.split()}
 

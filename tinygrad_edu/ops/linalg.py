@@ -1,16 +1,25 @@
-"""Products of matrices."""
+"""The product of matrices, and functions of one matrix: powers, norms, the exponential and the logarithm."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.ops.reduction import sum_to
-from tinygrad_edu.ops.shape import reshape, swapaxes
+from tinygrad_edu.errors import ArgumentError, ShapeError
+from tinygrad_edu.ops.arithmetic import abs
+from tinygrad_edu.ops.joining import concatenate
+from tinygrad_edu.ops.lapack import require_square, transposed, values
+from tinygrad_edu.ops.norm import vector_norm
+from tinygrad_edu.ops.reduction import max, min, sum, sum_to
+from tinygrad_edu.ops.select import where
+from tinygrad_edu.ops.shape import reshape, swapaxes, transpose
+from tinygrad_edu.ops.singular_values import svdvals
+from tinygrad_edu.ops.solving import inv, regular
 from tinygrad_edu.primitive import primitive
-from tinygrad_edu.registry import Case, reals
+from tinygrad_edu.registry import Case, Kink, Lazy, complexes, composite, reals
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array, Shape
@@ -18,6 +27,7 @@ if TYPE_CHECKING:
 
 @primitive(
     forward=np.matmul,
+    numpy=(np.matmul, np.linalg.matmul),
     label="MatMul",
     hint="the last axis of a and the next-to-last axis of b (the only one, if b is 1-D) must have equal length",
     cases=[
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
         Case(a=reals(shape=("k",)), b=reals(shape=("b", "k", "m"))),
         Case(a=reals(shape=(2, 1, "n", "k")), b=reals(shape=("b", "k", "m"))),
         Case(a=reals(shape=("b", "n", "k")), b=reals(shape=(1, "k", "m"))),
+        Case(a=complexes(shape=(1, 2)), b=complexes(shape=(2, 1))),
     ],
 )
 def matmul(a: Array, b: Array, /) -> Array:
@@ -83,3 +94,235 @@ def _right(g: Any, a: Any, b_shape: Shape) -> Any:
 
 
 matmul.vjp(a=_left, b=_right)
+
+
+# ------------------------------------------------------------------------------------------------- functions of a matrix
+
+
+@composite(
+    numpy=np.linalg.matrix_power,
+    cases=[
+        Case(a=reals(-1, 1, shape=(2, 2)), n=[0, 1, 2, 3, 5]),
+        Case(a=reals(-1, 1, shape=(1, 2, 2)), n=[-1, -2, 0], before=regular),
+        Case(a=complexes(-1, 1, shape=(2, 2)), n=[2, -1], before=regular),
+    ],
+)
+def matrix_power(a: Any, /, n: int) -> Any:
+    """y = a a … a, n times        ∂L/∂a = Σ aᵀ … g … aᵀ
+
+    For n < 0 of the inverse, and for n = 0 the identity. Built from as few products as squaring allows. Counterpart:
+    ``numpy.linalg.matrix_power``, ``torch.linalg.matrix_power``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.matrix_power(tg.Tensor([[1.0, 1.0], [0.0, 1.0]]), 3)
+    Tensor([[1., 3.],
+            [0., 1.]])
+    """
+    require_square("matrix_power", a)
+    if not isinstance(n, int | np.integer):
+        raise ArgumentError(f"matrix_power: n is an integer, got {n!r}; for a root there is sqrtm")
+    if n == 0:
+        return where(False, a, np.eye(np.shape(a)[-1], dtype=values(a).dtype))
+    square = inv(a) if n < 0 else a
+    n, y = n if n > 0 else -n, None
+    while n:
+        n, odd = divmod(n, 2)
+        if odd:
+            y = square if y is None else y @ square
+        square = square @ square if n else None
+    return y[...] if y is a else y
+
+
+def _diagonals(a: Any) -> Any:
+    """A case's matrices with singular values, and sums of rows and columns, that are apart."""
+    return a / 8 + np.array([[1, 2], [3, 8]], np.float32)
+
+
+_ORDERS = ["fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf]
+
+
+@composite(
+    numpy=np.linalg.matrix_norm,
+    cases=[
+        Case(a=reals(-1, 1, shape=(2, 2)), ord=_ORDERS, keepdims=[False, True], before=_diagonals),
+        Case(a=complexes(-1, 1, shape=(1, 2, 2)), ord=_ORDERS, before=_diagonals),
+        Case(a=reals(grid=(0.3, 0.2), shape=(2, 1, 2)), ord=["fro"]),
+    ],
+    kinks=[
+        Kink("a = 0", "0", at={"a": [[0.0, 0.0]], "ord": "fro"}, gradient={"a": [[0.0, 0.0]]}),
+        Kink("a = 0", "0", at={"a": [[0.0, 0.0]], "ord": "nuc"}, gradient={"a": [[0.0, 0.0]]}),
+        Kink("equal sums, ord = 1", "they share equally", at={"a": [[1.0, 1.0]], "ord": 1}, gradient={"a": [[0.5, 0.5]]}),
+    ],
+)
+def matrix_norm(a: Any, /, ord: Any = "fro", axis: Any = (-2, -1), keepdims: bool = False) -> Any:
+    """y = ‖a‖, of matrices        ∂L/∂a = g a / y ("fro"), g u vᴴ ("nuc"), g u₁ v₁ᴴ (2)
+
+    ``ord`` is "fro" for √Σ |a|², "nuc" for the sum of the singular values, 2 and -2 for the largest and smallest of them, 1 and -1
+    for the largest and smallest sum of the |a| in a column, inf and -inf in a row. ``axis`` names the matrices' axes. Ties share
+    equally. Counterpart: ``numpy.linalg.matrix_norm``, ``torch.linalg.matrix_norm``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.matrix_norm(tg.Tensor([[3.0, 0.0], [0.0, 4.0]]))
+    Tensor(5.)
+    """
+    n = np.ndim(a)
+    if n < 2 or len(axis) != 2 or axis[0] % n == axis[1] % n:
+        raise ShapeError(f"matrix_norm: axis is a pair of different axes, got {axis!r}, for a of shape {np.shape(a)}")
+    rows, columns = axis[0] % n, axis[1] % n
+    kept = tuple([1 if i in (rows, columns) else k for i, k in enumerate(np.shape(a))])
+    if ord in ("fro", None):
+        return vector_norm(a, axis=(rows, columns), keepdims=keepdims)
+    if ord in ("nuc", 2, -2):
+        if (rows, columns) != (n - 2, n - 1):
+            a = transpose(a, (*[i for i in range(n) if i not in (rows, columns)], rows, columns))
+        s = svdvals(a)
+        y = {"nuc": sum, 2: max, -2: min}[ord](s, axis=-1)
+    elif ord in (1, -1, math.inf, -math.inf):
+        summed, compared = (rows, columns) if ord in (1, -1) else (columns, rows)
+        y = (max if ord > 0 else min)(sum(abs(a), axis=summed), axis=compared - (compared > summed))
+    else:
+        raise ArgumentError(f"matrix_norm: ord is fro, nuc, 1, -1, 2, -2, inf or -inf, and not {ord!r}")
+    return reshape(y, kept) if keepdims else y
+
+
+@composite(
+    numpy=np.linalg.cond,
+    cases=[
+        Case(a=reals(-1, 1, shape=(2, 2)), p=[None, 2, -2, "fro", 1, -math.inf, "nuc"], before=_diagonals),
+        Case(a=reals(-1, 1, shape=(2, 1, 2)), before=lambda a: a + 2),
+    ],
+)
+def cond(a: Any, /, p: Any = None) -> Any:
+    """y = ‖a‖ ‖a⁻¹‖        ∂L/∂a = as of the norm and the inverse
+
+    The condition number: how much an error in b may grow in the solution of a x = b. ``p`` chooses the norm, as in `matrix_norm`;
+    None is 2, the quotient of the largest and smallest singular values, for which a need not be square. Counterpart:
+    ``numpy.linalg.cond``, ``torch.linalg.cond``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.cond(tg.Tensor([[2.0, 0.0], [0.0, 8.0]]))
+    Tensor(4.)
+    """
+    if p in (None, 2, -2):
+        s = svdvals(a)
+        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    require_square("cond", a)
+    return matrix_norm(a, p) * matrix_norm(inv(a), p)
+
+
+def _frechet(function: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """The rule of an analytic function of a matrix: f of a block triangular matrix has the derivative of f in its corner."""
+
+    def slope(g: Any, a: Any) -> Any:
+        n = a.shape[-1]
+        a = transposed(a)
+        upper = concatenate([a, g], axis=-1)
+        lower = concatenate([a * 0, a], axis=-1)
+        return function(concatenate([upper, lower], axis=-2))[..., :n, n:]
+
+    return slope
+
+
+def _each(function: Callable[[Array], Array], a: Array) -> Array:
+    """A function of one matrix, for each of a batch."""
+    if a.ndim == 2:
+        return function(a)
+    flat = [function(matrix) for matrix in a.reshape(-1, *a.shape[-2:])]
+    return np.stack(flat).reshape(a.shape) if flat else a[...]
+
+
+_expm = Lazy("scipy.linalg", "expm")
+_sqrtm = Lazy("scipy.linalg", "sqrtm")
+_logm = Lazy("scipy.linalg", "logm")
+
+
+def _series(a: Array) -> Array:
+    term = y = np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
+    for k in range(1, 60):
+        term = term @ a / k
+        y = y + term
+    return y
+
+
+@primitive(
+    reference=_series,
+    cases=[
+        Case(a=reals(-1, 1, shape=(2, 2))),
+        Case(a=reals(-1, 1, shape=(2, 1, 1))),
+        Case(a=complexes(-1, 1, shape=(2, 2))),
+    ],
+)
+def expm(a: Array, /) -> Array:
+    """y = 1 + a + a² / 2 + a³ / 6 + …        ∂L/∂a = the corner of expm([[aᵀ, g], [0, aᵀ]])
+
+    The exponential of square matrices in the last two axes, which `exp` of the elements is not. Computed by SciPy. Counterpart:
+    ``scipy.linalg.expm``, ``torch.linalg.matrix_exp``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.expm(tg.Tensor([[0.0, 1.0], [0.0, 0.0]]))
+    Tensor([[1., 1.],
+            [0., 1.]])
+    """
+    require_square("expm", a)
+    return _each(_expm, np.asarray(a))
+
+
+expm.vjp(a=_frechet(lambda a: expm(a)))
+
+
+def _by_eigenvalues(f: Callable[[Array], Array], a: Array) -> Array:
+    w, v = np.linalg.eig(a)
+    y: Array = (v * f(w)[..., None, :]) @ np.linalg.inv(v)
+    return y
+
+
+def _positive(a: Any) -> Any:
+    """A case's matrices with eigenvalues that are far from 0 and the negative numbers."""
+    return a / 4 + np.array([[2, 0], [0, 3]], np.float32)
+
+
+@primitive(
+    reference=lambda a: _by_eigenvalues(np.sqrt, a),
+    cases=[Case(a=reals(-1, 1, shape=(2, 2)), before=_positive), Case(a=complexes(-1, 1, shape=(1, 2, 2)), before=_positive)],
+)
+def sqrtm(a: Array, /) -> Array:
+    """y = √a, with y y = a        ∂L/∂a = the corner of sqrtm([[aᵀ, g], [0, aᵀ]])
+
+    The principal root of square matrices in the last two axes: its eigenvalues have a positive real part. Complex where a has
+    negative eigenvalues; a singular matrix has no derivative here. Computed by SciPy. Counterpart: ``scipy.linalg.sqrtm``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.sqrtm(tg.Tensor([[4.0, 0.0], [0.0, 9.0]]))
+    Tensor([[2., 0.],
+            [0., 3.]])
+    """
+    require_square("sqrtm", a)
+    return _each(_sqrtm, np.asarray(a))
+
+
+sqrtm.vjp(a=_frechet(lambda a: sqrtm(a)))
+
+
+@primitive(
+    reference=lambda a: _by_eigenvalues(np.log, a),
+    cases=[Case(a=reals(-1, 1, shape=(2, 2)), before=_positive), Case(a=complexes(-1, 1, shape=(1, 2, 2)), before=_positive)],
+)
+def logm(a: Array, /) -> Array:
+    """y = ln a, with expm(y) = a        ∂L/∂a = the corner of logm([[aᵀ, g], [0, aᵀ]])
+
+    The principal logarithm of square matrices in the last two axes. Complex where a has negative eigenvalues; a singular matrix
+    has none. Computed by SciPy. Counterpart: ``scipy.linalg.logm``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.logm(tg.Tensor([[1.0, 1.0], [0.0, 1.0]]))
+    Tensor([[0., 1.],
+            [0., 0.]])
+    """
+    require_square("logm", a)
+    a = np.asarray(a)
+    single = a.dtype in (np.float32, np.complex64)  # SciPy's result has double precision, and is checked for it
+    y = _each(_logm, a.astype(np.result_type(a.dtype, np.float64)))
+    return y.astype(np.complex64 if y.dtype.kind == "c" else np.float32) if single else y
+
+
+logm.vjp(a=_frechet(lambda a: logm(a)))

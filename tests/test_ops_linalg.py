@@ -1,0 +1,500 @@
+"""Linear algebra beyond the property tests: conventions, degenerate matrices, results' types, messages."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.errors import ArgumentError, DTypeError, GraphError, MatrixError, ShapeError
+from tinygrad_edu.testing import check_gradients
+
+RNG = np.random.default_rng(0)
+SQUARE = RNG.normal(size=(3, 3))
+HERMITIAN = SQUARE + SQUARE.T + 1j * (SQUARE - SQUARE.T)
+
+
+def leaf(array):
+    return tg.Tensor(array, requires_grad=True)
+
+
+def gradient(loss, array):
+    x = leaf(array)
+    loss(x).backward()
+    return x.grad.numpy()
+
+
+# ---------------------------------------------------------------------------------------------------------------- einsum
+
+A, B, C = RNG.normal(size=(2, 3)), RNG.normal(size=(3, 4)), RNG.normal(size=(4,))
+
+
+@pytest.mark.parametrize(
+    ("subscripts", "operands"),
+    [
+        ("ij,jk", (A, B)),
+        ("ij,jk,k", (A, B, C)),
+        ("ji", (A,)),
+        ("ba,cb", (A, SQUARE[:2, :2])),
+        ("ii", (SQUARE,)),
+        ("...i,ij", (RNG.normal(size=(2, 1, 3)), B)),
+        ("...ij,...jk->...ik", (RNG.normal(size=(2, 1, 3)), RNG.normal(size=(1, 3, 1)))),
+        ("i...->...", (A,)),
+        ("...,...", (A, np.array(2.0))),
+        ("i j , j -> i", (A, B[:, 0])),
+        ("ij,ij->i", (A, A[:, :1])),
+        ("ij,->ij", (A, 2.0)),
+        ("i,i,i->i", (A[0], A[1], B[:, 1])),
+        ("bqd,bkd->bqk", (RNG.normal(size=(1, 2, 2)), RNG.normal(size=(1, 3, 2)))),
+        ("iij->j", (RNG.normal(size=(2, 2, 3)),)),
+        ("iiji->ij", (RNG.normal(size=(2, 2, 1, 2)),)),
+    ],
+)
+def test_einsum_is_numpys(subscripts, operands):
+    expected = np.einsum(subscripts, *operands)
+    for optimize in (None, False, True, "greedy"):
+        y = tg.einsum(subscripts, *[tg.Tensor(a) for a in operands], optimize=optimize)
+        np.testing.assert_allclose(y.numpy(), expected, rtol=1e-12, atol=1e-14)
+    np.testing.assert_array_equal(tg.einsum(subscripts, *operands), expected)
+    np.testing.assert_allclose(np.einsum(subscripts, leaf(operands[0]), *operands[1:]).numpy(), expected, rtol=1e-12, atol=1e-14)
+    check_gradients(lambda *x: tg.einsum(subscripts, *x), *operands, order=2)
+
+
+def test_einsum_with_lists_of_indices():
+    pairs = [
+        ((A, [0, 1], B, [1, 2]), "ij,jk"),
+        ((A, [7, 3]), "ba"),
+        ((SQUARE, [0, 0], [0]), "ii->i"),
+        ((A, [..., 0], [0, ...]), "...i->i..."),
+    ]
+    for arguments, subscripts in pairs:
+        arrays = [a for a in arguments if isinstance(a, np.ndarray)]
+        tensors = [tg.Tensor(a) if isinstance(a, np.ndarray) else a for a in arguments]
+        np.testing.assert_allclose(np.einsum(*tensors).numpy(), np.einsum(*arguments))
+        np.testing.assert_allclose(tg.einsum(*tensors).numpy(), np.einsum(subscripts, *arrays))
+
+
+def test_a_large_einsum_keeps_its_value_and_gradient():
+    a, b = RNG.normal(size=(2, 40, 30)), RNG.normal(size=(2, 50, 30))
+    x = leaf(a)
+    y = tg.einsum("bqd,bkd->bqk", x, b)
+    np.testing.assert_allclose(y.numpy(), a @ b.mT, rtol=1e-12)
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), np.broadcast_to(b.sum(axis=1, keepdims=True), a.shape), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        (("ij,jk", A, A), ShapeError, r"index j is 3 long in operand 0 of shape \(2, 3\) and 2 long in operand 1"),
+        (("ij,jk->ik", A), ShapeError, "of 2 operands, and 1 were given"),
+        (("ijk", A), ShapeError, "'ijk' names 3 axes, and operand 0 has 2"),
+        (("i", A), ShapeError, r"operand 0 has 2; \.\.\. stands for axes"),
+        (("ij->ik", A), ArgumentError, "k is the index of no operand"),
+        (("ij->ii", A), ArgumentError, "an index stands twice"),
+        (("i1", A), ArgumentError, "contain 1"),
+        (("...->", A), ShapeError, "lacks the"),
+        ((A, B), ArgumentError, "a string of subscripts comes first"),
+    ],
+)
+def test_einsum_says_what_does_not_fit(arguments, error, words):
+    with pytest.raises(error, match=words):
+        tg.einsum(*arguments)
+
+
+def test_einsum_refuses_what_it_would_ignore():
+    with pytest.raises(ArgumentError, match="einsum has no dtype"):
+        tg.einsum("ij", tg.Tensor(A), dtype="f4")
+
+
+# -------------------------------------------------------------------------------------------------------------- products
+
+
+@pytest.mark.parametrize(
+    "shapes", [((), (2,)), ((3,), (3,)), ((2, 3), (3,)), ((2, 3), (3, 2)), ((3,), (2, 3, 4)), ((2, 3), (2, 3, 4))]
+)
+def test_dot_and_inner_at_every_rank(shapes):
+    a, b = (RNG.normal(size=shape) for shape in shapes)
+    np.testing.assert_allclose(np.dot(tg.Tensor(a), b).numpy(), np.dot(a, b), rtol=1e-12)
+    if b.ndim > 1:
+        b = np.swapaxes(b, -1, -2)
+    np.testing.assert_allclose(np.inner(tg.Tensor(a), b).numpy(), np.inner(a, b), rtol=1e-12)
+
+
+def test_which_products_conjugate():
+    z, w = np.array([1 + 2j, 3j]), np.array([2 - 1j, 1.0])
+    for name in ("vdot", "vecdot"):
+        assert getattr(tg, name)(tg.Tensor(z), w).item() == np.vdot(z, w)
+    for name in ("dot", "inner"):
+        assert getattr(tg, name)(tg.Tensor(z), w).item() == np.dot(z, w)
+    np.testing.assert_array_equal(tg.correlate(tg.Tensor(z), w, "full").numpy(), np.correlate(z, w, "full"))
+    check_gradients(lambda z, w: tg.abs(tg.vdot(z, w)), z, w)
+
+
+def test_ufuncs_of_matrices_and_vectors():
+    a, b = RNG.normal(size=(5, 2, 3)), RNG.normal(size=(5, 3))
+    if not hasattr(np, "matvec"):
+        pytest.skip("NumPy 2.2 has matvec")
+    np.testing.assert_allclose(np.matvec(tg.Tensor(a), b).numpy(), np.matvec(a, b), rtol=1e-12)
+    np.testing.assert_allclose(np.vecmat(tg.Tensor(b), a.mT).numpy(), np.vecmat(b, a.mT), rtol=1e-12)
+    np.testing.assert_allclose(np.vecdot(tg.Tensor(b), b, axis=0).numpy(), np.vecdot(b, b, axis=0), rtol=1e-12)
+
+
+def test_cross_along_any_axes():
+    a, b = RNG.normal(size=(3, 2, 4)), RNG.normal(size=(4, 3))
+    expected = np.cross(a, b.T, axisa=0, axisb=0, axisc=1)
+    f = lambda a, b: np.cross(a, b.T, axisa=0, axisb=0, axisc=1)
+    np.testing.assert_allclose(f(tg.Tensor(a), tg.Tensor(b)).numpy(), expected, rtol=1e-12)
+    check_gradients(f, a, b, order=1)
+    with pytest.raises(ShapeError, match=r"3 components, and these have 2 and 2; of vectors in a plane"):
+        tg.cross([1.0, 2.0], [3.0, 4.0])
+
+
+def test_kron_and_multi_dot():
+    a, b = RNG.normal(size=(2, 3, 2)), RNG.normal(size=(2, 2))
+    np.testing.assert_allclose(np.kron(tg.Tensor(a), b).numpy(), np.kron(a, b))
+    wide, thin = RNG.normal(size=(2, 30)), RNG.normal(size=(30, 2))
+    y = np.linalg.multi_dot([tg.Tensor(thin), wide, thin, wide])
+    np.testing.assert_allclose(y.numpy(), np.linalg.multi_dot([thin, wide, thin, wide]))
+    with pytest.raises(ShapeError, match="two matrices or more"):
+        tg.multi_dot([wide])
+
+
+def test_polynomials_and_convolution_agree():
+    p, q, x = RNG.normal(size=3), RNG.normal(size=4), RNG.normal(size=2)
+    product = tg.polyval(tg.convolve(leaf(p), q), x)
+    np.testing.assert_allclose(product.numpy(), np.polyval(p, x) * np.polyval(q, x))
+    check_gradients(lambda p, q, x: np.polyval(np.convolve(p, q), x), p, q, x)
+    with pytest.raises(ArgumentError, match="full, same or valid"):
+        tg.convolve(tg.Tensor(p), q, mode="wrap")
+    with pytest.raises(ShapeError, match="vectors that are not empty"):
+        tg.convolve(tg.Tensor(A), q)
+
+
+# ---------------------------------------------------------------------------------------------------- inverses, equations
+
+
+def test_results_are_numpys_named_tuples():
+    for name, fields in [("eigh", 2), ("eig", 2), ("svd", 3), ("qr", 2), ("slogdet", 2)]:
+        theirs = getattr(np.linalg, name)
+        for given in (leaf(SQUARE), tg.Tensor(SQUARE)):
+            y = theirs(given)
+            assert type(y) is type(theirs(SQUARE))
+            assert [type(part) for part in y] == [tg.Tensor] * fields
+        assert [type(part) for part in getattr(tg, name)(SQUARE)] == [type(part) for part in theirs(SQUARE)]
+
+
+def test_solve_takes_vectors_and_matrices_as_numpy_2():
+    a = SQUARE + 5 * np.eye(3)
+    batch = np.stack([a, a.T])
+    for left, right in [(a, (3,)), (a, (3, 2)), (batch, (3,)), (batch, (3, 2)), (batch[:, None], (4, 3, 1))]:
+        b = RNG.normal(size=right)
+        np.testing.assert_allclose(np.linalg.solve(tg.Tensor(left), b).numpy(), np.linalg.solve(left, b))
+    with pytest.raises(ShapeError, match=r"for a batch of vectors write solve\(a, b\[\.\.\., None\]\)"):
+        tg.solve(tg.Tensor(batch), np.ones((2, 3)))
+
+
+def test_large_triangular_systems():
+    a, b = RNG.normal(size=(70, 70)) + 30 * np.eye(70), RNG.normal(size=70)
+    for lower, triangle in [(True, np.tril(a)), (False, np.triu(a))]:
+        for trans, op in [(0, triangle), ("T", triangle.T)]:
+            x = leaf(b)
+            y = tg.solve_triangular(leaf(a), x, trans=trans, lower=lower)
+            np.testing.assert_allclose(y.numpy(), np.linalg.solve(op, b), rtol=1e-9, atol=1e-12)
+            y.sum().backward()
+            np.testing.assert_allclose(x.grad.numpy(), np.linalg.solve(op.T, np.ones(70)), rtol=1e-9, atol=1e-12)
+
+
+def test_triangular_equations_do_not_look_at_the_other_triangle():
+    a = SQUARE + 5 * np.eye(3)
+    g = gradient(lambda a: tg.solve_triangular(a, np.ones(3), lower=True, unit_diagonal=True).sum(), a)
+    assert (np.triu(g) == 0).all()
+    assert (g[np.tril_indices(3, -1)] != 0).all()
+    factor = np.linalg.cholesky(SQUARE @ SQUARE.T + np.eye(3))
+    expected = np.linalg.solve(factor @ factor.T, np.ones(3))
+    np.testing.assert_allclose(tg.cho_solve((tg.Tensor(factor), True), np.ones(3)).numpy(), expected)
+    np.testing.assert_allclose(tg.cho_solve((tg.Tensor(factor.T), False), np.ones(3)).numpy(), expected)
+
+
+RANK_2 = RNG.normal(size=(3, 2)) @ RNG.normal(size=(2, 3))
+
+
+@pytest.mark.parametrize(
+    "a",
+    [RANK_2, np.outer([1.0, 2, 3], [1.0, 0, -1]), np.zeros((3, 3)), np.zeros((2, 2)), np.zeros((1, 1)), np.diag([1.0, 0, 1])],
+    ids=["rank 2", "rank 1", "zeros", "two zeros", "zero", "diagonal"],
+)
+def test_the_determinant_of_a_singular_matrix_has_every_derivative(a):
+    assert check_gradients(tg.det, a, order=3).compared == 3 * a.size
+
+
+def test_the_determinant_in_a_batch_and_of_complex_numbers():
+    check_gradients(tg.det, np.stack([SQUARE, RANK_2, np.zeros((3, 3))]), order=2)
+    check_gradients(tg.det, RANK_2 + 1j * RANK_2, order=2)
+    g = gradient(lambda a: tg.det(a).sum(), np.stack([SQUARE, RANK_2]).astype(np.float32))
+    assert g.dtype == np.float32
+    np.testing.assert_allclose(g[0], np.linalg.det(SQUARE) * np.linalg.inv(SQUARE).T, rtol=1e-4)
+    assert tg.det(tg.Tensor(np.zeros((0, 0)))).item() == 1
+
+
+def test_determinants_that_overflow():
+    a = 1e10 * np.eye(40)
+    assert np.linalg.slogdet(leaf(a)).logabsdet.item() == pytest.approx(40 * np.log(1e10))
+    np.testing.assert_allclose(gradient(lambda a: tg.slogdet(a).logabsdet, a), np.eye(40) / 1e10)
+    with pytest.raises(MatrixError, match="slogdet: a matrix is singular.*Use det"):
+        gradient(lambda a: tg.slogdet(a).logabsdet, np.zeros((2, 2)))
+
+
+def test_the_sign_of_a_complex_determinant_turns():
+    a = SQUARE + 1j * RANK_2
+    check_gradients(lambda a: tg.slogdet(a).sign, a, order=2)
+    check_gradients(lambda a: tg.exp(tg.slogdet(a).logabsdet) * tg.slogdet(a).sign - tg.det(a), a, order=1)
+
+
+# -------------------------------------------------------------------------------------------------------- decompositions
+
+
+def test_a_symmetric_matrix_has_a_symmetric_gradient():
+    a = SQUARE @ SQUARE.T + np.eye(3)
+    for f in (
+        np.linalg.cholesky,
+        lambda a: np.linalg.cholesky(a, upper=True),
+        np.linalg.eigvalsh,
+        lambda a: np.linalg.eigh(a)[1] ** 2,
+    ):
+        g = gradient(lambda a, f=f: (f(a) * np.arange(1, 4)).sum(), a)
+        np.testing.assert_allclose(g, g.T, atol=1e-12)
+        check_gradients(lambda s, f=f: f(s @ s.T + np.eye(3)), SQUARE, order=2)
+    z = SQUARE + 1j * RANK_2
+    check_gradients(lambda z: np.linalg.cholesky(z @ z.conj().T + np.eye(3)), z, order=2)
+
+
+def test_the_triangle_that_is_not_read_makes_no_difference():
+    a = SQUARE @ SQUARE.T + np.eye(3)
+    spoiled = np.tril(a) + 7 * np.triu(np.ones((3, 3)), 1)
+    np.testing.assert_allclose(tg.cholesky(tg.Tensor(spoiled)).numpy(), np.linalg.cholesky(a))
+    np.testing.assert_allclose(tg.cholesky(tg.Tensor(spoiled.T), upper=True).numpy(), np.linalg.cholesky(a).T)
+    np.testing.assert_allclose(tg.eigvalsh(tg.Tensor(spoiled)).numpy(), np.linalg.eigvalsh(a))
+    np.testing.assert_allclose(tg.eigvalsh(tg.Tensor(spoiled.T), UPLO="U").numpy(), np.linalg.eigvalsh(a))
+
+
+def rebuilt(name):
+    """The matrix from its decomposition: whatever is arbitrary in it, this must be the identity, also when differentiated."""
+
+    def f(a):
+        y = getattr(np.linalg, name)(a) if name != "svd" else np.linalg.svd(a, full_matrices=False)
+        if name == "eigh":
+            return y[1] * y[0] @ np.conj(y[1]).swapaxes(-1, -2)
+        if name == "eig":
+            return y[1] * y[0][..., None, :] @ np.linalg.inv(y[1])
+        if name == "svd":
+            return y[0] * y[1][..., None, :] @ y[2]
+        return y[0] @ y[1]
+
+    return f
+
+
+@pytest.mark.parametrize(
+    ("name", "a"),
+    [
+        ("eigh", HERMITIAN),
+        ("eigh", HERMITIAN.real),
+        ("eig", SQUARE),
+        ("eig", SQUARE + 1j * RANK_2),
+        ("eig", np.stack([SQUARE, np.diag([1.0, 2, 4])])),
+        ("svd", SQUARE),
+        ("svd", RNG.normal(size=(2, 3, 2))),
+        ("svd", RNG.normal(size=(2, 4)) + 1j * RNG.normal(size=(2, 4))),
+        ("svd", RNG.normal(size=(4, 2)) + 1j * RNG.normal(size=(4, 2))),
+        ("qr", SQUARE + 1j * RANK_2),
+        ("qr", RNG.normal(size=(2, 2, 4))),
+        ("qr", RNG.normal(size=(4, 2))),
+    ],
+)
+def test_taken_apart_and_put_together(name, a):
+    weights = RNG.normal(size=a.shape) + (1j * RNG.normal(size=a.shape) if a.dtype.kind == "c" else 0)
+    if name == "eigh":
+        weights = (weights + weights.conj().mT) / 2
+    x = leaf(a)
+    y = rebuilt(name)(x)
+    np.testing.assert_allclose(y.numpy(), a, atol=1e-12)
+    (y * weights.conj()).real.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), weights, atol=1e-10)
+
+
+def test_projections_of_complex_vectors_have_second_derivatives():
+    z = SQUARE + 1j * RANK_2
+
+    def projection(v):
+        return v[:, 0][:, None] * np.conj(v[:, 0])
+
+    check_gradients(lambda z: projection(np.linalg.eigh(z + z.conj().T)[1]), z, order=2)
+    check_gradients(lambda z: projection(np.linalg.svd(z)[0]), z, order=2)
+    check_gradients(lambda z: projection(np.linalg.qr(z)[0]), z, order=2)
+    check_gradients(lambda z: np.abs(np.linalg.eigvals(z)).sum(), z, order=2)
+
+
+@pytest.mark.parametrize("name", ["eigh", "eig", "svd"])
+def test_a_loss_that_depends_on_a_phase_is_refused(name):
+    vectors = getattr(tg, name)(leaf(HERMITIAN))[0 if name == "svd" else 1]
+    with pytest.raises(GraphError, match=f"{name}: the loss depends on the phases of the complex vectors"):
+        vectors.real.sum().backward()
+
+
+@pytest.mark.parametrize("name", ["eigh", "eig", "svd"])
+def test_values_that_coincide(name):
+    place = 1 if name == "svd" else 0
+    np.testing.assert_allclose(gradient(lambda a: getattr(tg, name)(a)[place].sum().real, np.eye(3)), np.eye(3), atol=1e-12)
+    with pytest.warns(RuntimeWarning, match=f"{name}: the loss uses vectors of values that coincide"):
+        g = gradient(lambda a: (getattr(tg, name)(a)[0 if name == "svd" else 1] * SQUARE).sum(), np.eye(3))
+    assert np.isnan(g).any()
+
+
+def test_vectors_of_the_other_values_need_not_mind():
+    a = np.diag([1.0, 1, 5])
+    g = gradient(lambda a: tg.eigh(a).eigenvectors[:, 2] ** 2 @ [1.0, 2, 3], a + 0.1 * np.outer([1, 0, 1], [1, 0, 1]))
+    assert np.isfinite(g).all()
+
+
+def test_singular_values_at_zero():
+    np.testing.assert_array_equal(gradient(lambda a: tg.svdvals(a).sum(), np.zeros((2, 3))), np.zeros((2, 3)))
+    low = np.outer([3.0, 4.0], [1.0, 0.0])
+    nuclear = gradient(lambda a: np.linalg.matrix_norm(a, ord="nuc"), low)
+    assert np.linalg.norm(nuclear, 2) <= 1 + 1e-12
+    assert np.sum(nuclear * low) == pytest.approx(5)
+
+
+def test_a_hermitian_svd():
+    a = HERMITIAN
+    u, s, vh = np.linalg.svd(leaf(a), hermitian=True)
+    np.testing.assert_allclose(s.numpy(), np.linalg.svd(a, compute_uv=False))
+    np.testing.assert_allclose((u * s @ vh).numpy(), a, atol=1e-12)
+    y = np.linalg.svd(tg.Tensor(a), compute_uv=False, hermitian=True)
+    np.testing.assert_allclose(y.numpy(), s.numpy())
+
+
+def test_the_vectors_that_nothing_determines():
+    tall = RNG.normal(size=(3, 2))
+    with pytest.raises(ArgumentError, match=r"svd: a of shape \(3, 2\) is not square.*full_matrices=False, or a\.detach\(\)"):
+        np.linalg.svd(leaf(tall))
+    with pytest.raises(ArgumentError, match=r"the last 1 columns of q are an arbitrary basis.*mode='reduced'"):
+        np.linalg.qr(leaf(tall), mode="complete")
+    assert np.linalg.svd(tg.Tensor(tall)).U.shape == (3, 3)
+    assert np.linalg.qr(tg.Tensor(tall), mode="complete").Q.shape == (3, 3)
+    with tg.no_grad():
+        assert np.linalg.svd(leaf(tall)).U.shape == (3, 3)
+    with pytest.raises(MatrixError, match="qr: the columns depend on each other"):
+        gradient(lambda a: tg.qr(a).R.sum(), np.zeros((2, 2)))
+    with pytest.raises(MatrixError, match="eig: the matrix has too few eigenvectors"):
+        gradient(lambda a: tg.eig(a).eigenvalues.sum(), np.array([[1.0, 1.0], [0.0, 1.0]]))
+
+
+# --------------------------------------------------------------------------------------- least squares, norms, functions
+
+
+def test_least_squares():
+    a, b = RNG.normal(size=(5, 2)), RNG.normal(size=(5, 3))
+    for left, right in [(a, b), (a, b[:, 0]), (a.T, b[:2]), (np.outer(a[:, 0], a[0]), b)]:
+        x, residuals, rank, s = np.linalg.lstsq(leaf(left), right)
+        expected = np.linalg.lstsq(left, right)
+        for ours, theirs in zip((x, residuals, s), (expected[0], expected[1], expected[3]), strict=True):
+            np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-12)
+        assert rank == expected[2]
+    check_gradients(lambda a, b: np.linalg.lstsq(a, b)[1], a, b, order=2)
+    with pytest.raises(ShapeError, match="lstsq: a is one matrix, and b a vector or a matrix"):
+        tg.lstsq(tg.Tensor(a), b[:3])
+
+
+def test_the_pseudo_inverse_at_constant_rank():
+    left, right = RNG.normal(size=(3, 1)), RNG.normal(size=(1, 2))
+    check_gradients(lambda left, right: np.linalg.pinv(left @ right, rcond=1e-8), left, right, order=2)
+    np.testing.assert_allclose(np.linalg.pinv(tg.Tensor(left @ right), rtol=1e-8).numpy(), np.linalg.pinv(left @ right))
+
+
+def test_norms_of_matrices_as_numpy_names_them():
+    a = RNG.normal(size=(3, 2, 4))
+    for ord in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf):
+        expected = np.linalg.norm(a, ord=ord, axis=(2, 0))
+        np.testing.assert_allclose(tg.matrix_norm(tg.Tensor(a), ord, axis=(2, 0)).numpy(), expected)
+        np.testing.assert_allclose(np.linalg.norm(tg.Tensor(a), ord=ord, axis=(2, 0)).numpy(), expected)
+        assert tg.matrix_norm(tg.Tensor(a), ord, axis=(2, 0), keepdims=True).shape == (1, 2, 1)
+        np.testing.assert_allclose(np.linalg.matrix_norm(tg.Tensor(a), ord=ord).numpy(), np.linalg.matrix_norm(a, ord=ord))
+    with pytest.raises(ArgumentError, match="ord is fro, nuc"):
+        tg.matrix_norm(tg.Tensor(A), 3)
+    with pytest.raises(ShapeError, match="a pair of different axes"):
+        tg.matrix_norm(tg.Tensor(A), axis=(0, -2))
+
+
+def test_functions_of_a_matrix():
+    pytest.importorskip("scipy", reason="SciPy is not installed")
+    a = SQUARE @ SQUARE.T / 4 + np.eye(3)
+    for f, inverse in [(tg.expm, tg.logm), (tg.sqrtm, lambda y: y @ y)]:
+        np.testing.assert_allclose(inverse(f(tg.Tensor(a))).numpy(), a, atol=1e-10)
+        check_gradients(lambda a, f=f, inverse=inverse: inverse(f(a)) - a, a, order=1)
+    assert check_gradients(tg.expm, SQUARE / 4, order=3).compared == 27
+    assert tg.logm(tg.Tensor(a.astype(np.float32))).dtype == np.float32
+    np.testing.assert_allclose(tg.sqrtm(tg.Tensor([[-4.0]])).numpy(), [[2j]])
+
+
+def test_powers_of_a_matrix():
+    a = SQUARE + 3 * np.eye(3)
+    for n in range(-3, 8):
+        np.testing.assert_allclose(
+            np.linalg.matrix_power(tg.Tensor(a), n).numpy(), np.linalg.matrix_power(a, n), rtol=1e-10, atol=1e-12
+        )
+    x = leaf(a)
+    first = tg.matrix_power(x, 1)
+    assert first is not x
+    with pytest.raises(ArgumentError, match="n is an integer"):
+        tg.matrix_power(x, 0.5)
+
+
+def log_likelihood(scale, noise, x, y):
+    """Of a Gaussian process, as it is written for NumPy."""
+    k = np.exp(-0.5 * ((x[:, None] - x[None, :]) / scale) ** 2) + noise**2 * np.eye(len(x))
+    factor = np.linalg.cholesky(k)
+    weights = np.linalg.solve(factor, y)
+    return -0.5 * np.sum(weights**2) - np.sum(np.log(np.diagonal(factor)))
+
+
+def test_the_likelihood_of_a_gaussian_process():
+    x = np.linspace(0, 3, 5)
+    assert check_gradients(log_likelihood, np.array(0.8), np.array(0.3), x, np.sin(x), order=2).largest[0] > 0.1
+    plain = log_likelihood(0.8, 0.3, x, np.sin(x))
+    assert log_likelihood(tg.Tensor(0.8), tg.Tensor(0.3), x, np.sin(x)).item() == pytest.approx(plain, rel=1e-12)
+
+
+# ------------------------------------------------------------------------------------------------------------- messages
+
+
+@pytest.mark.parametrize(
+    "name", ["inv", "det", "slogdet", "cholesky", "eigh", "eig", "eigvals", "eigvalsh", "matrix_power", "expm"]
+)
+def test_what_is_not_square(name):
+    options = {"n": 2} if name == "matrix_power" else {}
+    with pytest.raises(ShapeError, match=rf"{name} wants a square matrix.*got shape \(2, 3\): it is 2 by 3"):
+        getattr(tg, name)(tg.Tensor(A), **options)
+    with pytest.raises(ShapeError, match=rf"{name} wants a square matrix.*fewer than two axes"):
+        getattr(tg, name)(C, **options)
+
+
+def test_what_is_singular():
+    for given in (np.ones((2, 2)), tg.Tensor(np.ones((2, 2)))):
+        with pytest.raises(MatrixError, match="inv: Singular matrix; called with shape .2, 2. float64.*lstsq or pinv.*1e-6"):
+            tg.inv(given)
+    with pytest.raises(MatrixError, match="solve: Singular matrix"):
+        tg.solve(tg.Tensor(np.ones((2, 2))), [1.0, 2.0])
+    with pytest.raises(MatrixError, match="solve_triangular: .*0 on its diagonal is singular"):
+        tg.solve_triangular(tg.Tensor(np.zeros((2, 2))), [1.0, 2.0])
+    with pytest.raises(np.linalg.LinAlgError):  # as NumPy's users expect
+        np.linalg.inv(tg.Tensor(np.zeros((2, 2))))
+
+
+def test_what_is_not_positive_definite():
+    with pytest.raises(
+        MatrixError, match=r"cholesky: .*not positive definite: its smallest eigenvalue is -1\. .*a \+ 1e-6 \* np\.eye"
+    ):
+        tg.cholesky(tg.Tensor([[1.0, 2.0], [2.0, 1.0]]))
+
+
+def test_half_precision_is_refused_by_name():
+    with pytest.raises(DTypeError, match="inv: array type float16 is unsupported"):
+        tg.inv(tg.Tensor(np.eye(2), dtype=np.float16))
