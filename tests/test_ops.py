@@ -236,9 +236,9 @@ def test_wrong_arguments_are_named():
         x + "one"
     with pytest.raises(ShapeError, match="add: an operand is a ragged sequence"):
         tg.add(x, [[1, 2], [3]])
-    with pytest.raises(DTypeError, match="clip: min is metadata.*requires grad.*detach"):
-        x.clip(tg.Tensor(0.0, requires_grad=True), 1)
-    with pytest.raises(ArgumentError, match="pad: mode 'linear_ramp' has no derivative"):
+    with pytest.raises(DTypeError, match="repeat: repeats is metadata.*requires grad.*detach"):
+        x.repeat(tg.Tensor(2.0, requires_grad=True))
+    with pytest.raises(ArgumentError, match="pad: mode 'linear_ramp'"):
         tg.pad(x, 1, mode="linear_ramp")
 
 
@@ -337,9 +337,8 @@ def test_metadata_is_kept_as_it_was():
 
 
 def test_a_gradient_that_is_not_implemented_is_refused():
-    soft = tg.Tensor([[0.5, 0.5]], requires_grad=True)
-    with pytest.raises(DTypeError, match=r"derivative with respect to target is not implemented.*target\.detach"):
-        tg.softmax_cross_entropy(tg.Tensor([[1.0, 2.0]], requires_grad=True), soft)
+    with pytest.raises(DTypeError, match=r"jv: its derivative with respect to v is not implemented.*v\.detach"):
+        tg.jv(tg.Tensor(1.0, requires_grad=True), 2.0)
 
 
 def test_a_primitive_may_use_any_names_but_those_of_a_rule():

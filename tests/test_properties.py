@@ -26,6 +26,7 @@ def test_every_operation_that_has_a_derivative_declares_where_to_test_it():
         if "." not in name and not op.cases and not (isinstance(op, Primitive) and op.rules and not any(op.rules.values()))
     ]
     assert untested == []
+    assert [name for name, op in REGISTRY.items() if op.ours and op.cases and op.reference is None] == []
 
 
 @every_case

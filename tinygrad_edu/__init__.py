@@ -1,41 +1,64 @@
 """tinygrad_edu: the autodiff engine that you can see through."""
 
 from tinygrad_edu import data, errors, memory, nn, ops, optim, testing
+from tinygrad_edu.anomaly import detect_anomaly
+from tinygrad_edu.conventions import Convention, conventions
+from tinygrad_edu.explain import GradientExplanation, explain_grad
 from tinygrad_edu.graph import enable_grad, is_recording, no_grad
 from tinygrad_edu.guard import guard
+from tinygrad_edu.implicit import fixed_point, odeint
+from tinygrad_edu.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
+from tinygrad_edu.opaque import checkpoint, custom_vjp
 from tinygrad_edu.ops import *
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, Kink, complexes, reals
 from tinygrad_edu.singular import ieee_gradients
 from tinygrad_edu.tensor import Tensor, from_numpy
-from tinygrad_edu.transforms import grad, value_and_grad
+from tinygrad_edu.transforms import grad, jvp, stop_gradient, value_and_grad, vjp
 from tinygrad_edu.viz import Graph, GraphEdge, GraphNode
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Case",
+    "Convention",
+    "GradientExplanation",
     "Graph",
     "GraphEdge",
     "GraphNode",
     "Kink",
     "Tensor",
+    "checkpoint",
     "complexes",
+    "conventions",
+    "custom_vjp",
     "data",
+    "detect_anomaly",
     "enable_grad",
     "errors",
+    "explain_grad",
+    "fixed_point",
     "from_numpy",
     "grad",
     "guard",
+    "hessian",
+    "hvp",
     "ieee_gradients",
     "is_recording",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jvp",
     "nn",
     "no_grad",
+    "odeint",
     "optim",
     "primitive",
     "reals",
+    "stop_gradient",
     "testing",
     "value_and_grad",
+    "vjp",
 ]
 __all__ += ops.__all__
 __all__.sort()
