@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 from docutils import nodes
@@ -97,12 +98,18 @@ def skip_operations(app: Sphinx, what: str, name: str, obj: Any, skip: bool, opt
 
 
 def operations() -> dict[str, list[str]]:
-    """The public operations, by the file that they stand in."""
+    """The public operations, by the file that they stand in. An operation with several names is listed under its own."""
     families: dict[str, list[str]] = {}
     for name in tg.__all__:
-        if is_operation(getattr(tg, name)):
-            families.setdefault(getattr(tg, name).__module__.rpartition(".")[2], []).append(name)
+        function = getattr(tg, name)
+        if is_operation(function) and function.__name__ == name:
+            families.setdefault(function.__module__.rpartition(".")[2], []).append(name)
     return families
+
+
+def aliases(name: str) -> list[str]:
+    """The other names of an operation."""
+    return [other for other in tg.__all__ if other != name and getattr(tg, other) is getattr(tg, name)]
 
 
 class Generated(Directive):
@@ -119,16 +126,21 @@ class Generated(Directive):
 
 
 class OpTable(Generated):
-    """Every public operation with its formula."""
+    """Every public operation with its other names, its formula, and what is declared where it is not smooth."""
 
     def text(self) -> Iterator[str]:
-        yield from [".. list-table::", "   :header-rows: 1", "", "   * - Operation", "     - Value and derivatives"]
+        yield from [".. list-table::", "   :header-rows: 1", ""]
+        yield from ["   * - Operation", "     - Value and derivatives", "     - Where it is not smooth"]
         for name in sorted(name for family in operations().values() for name in family):
             if name in REGISTRY:
                 first, *rest = formula_parts(REGISTRY[name].formula)
-                yield f"   * - `{name}`"
+                others = "".join(f", ``{other}``" for other in aliases(name))
+                yield f"   * - `{name}`{others}"
                 yield f"     - | ``{first}``"
                 yield from [f"       | ``{part}``" for part in rest]
+                kinks = [f"| {sentence(kink.where)}: {sentence(kink.convention)}" for kink in REGISTRY[name].kinks]
+                yield f"     - {kinks[0] if kinks else ''}"
+                yield from [f"       {kink}" for kink in kinks[1:]]
 
 
 class OpReference(Generated):
@@ -137,7 +149,8 @@ class OpReference(Generated):
     def text(self) -> Iterator[str]:
         for family, names in operations().items():
             title = family.capitalize()
-            yield from [title, "^" * len(title), ""]
+            about = (import_module(f"tinygrad_edu.ops.{family}").__doc__ or "").strip().splitlines()
+            yield from [title, "^" * len(title), "", *map(sentence, about), ""]
             for name in names:
                 yield from [f".. autofunction:: tinygrad_edu.{name}", ""]
 
