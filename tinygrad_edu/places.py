@@ -1,0 +1,40 @@
+"""Where the user's program is: which file and line an explanation or an error names."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from types import FrameType
+from typing import Any, TypeVar, overload
+
+INSIDE = __name__.partition(".")[0] + "."  # how the names of this library's modules begin
+
+
+class Place:
+    """A point of a program, kept as cheaply as it can be and looked up when somebody asks."""
+
+    __slots__ = ("code", "last")
+
+    def __init__(self, frame: FrameType) -> None:
+        self.code = frame.f_code
+        self.last = frame.f_lasti
+
+    def __str__(self) -> str:
+        line = next(itertools.islice(self.code.co_positions(), self.last // 2, None))[0]
+        return f"{self.code.co_filename}:{line}"
+
+
+P = TypeVar("P", bound=Place)
+
+
+@overload
+def caller() -> Place: ...
+@overload
+def caller(kind: type[P], inside: int = 1) -> P: ...
+def caller(kind: Any = Place, inside: int = 1) -> Any:
+    """Where the user's program is: the innermost frame outside this library. The last few calls are known to be ``inside``."""
+    inner = sys._getframe(inside)
+    frame: FrameType | None = inner
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(INSIDE):
+        frame = frame.f_back
+    return kind(frame or inner)
