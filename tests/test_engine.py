@@ -223,6 +223,28 @@ def test_no_grad_is_local_to_the_task():
 # ------------------------------------------------------------------------------------------- recorded gradients
 
 
+def test_one_no_grad_object_may_be_entered_by_two_tasks():
+    import asyncio
+
+    block = tg.no_grad()
+
+    async def task(first, second):
+        with block:
+            await asyncio.sleep(first)
+            assert not tg.is_recording()
+        assert tg.is_recording()
+        await asyncio.sleep(second)
+
+    async def both():
+        await asyncio.gather(task(0.01, 0.02), task(0.02, 0.01))
+
+    asyncio.run(both())
+    assert tg.is_recording()
+    with block, block:
+        assert not tg.is_recording()
+    assert tg.is_recording()
+
+
 def test_gradients_of_several_arguments_are_not_shared():
     for f in (lambda x, y: tg.exp(x + y).sum(), lambda x, y: (x + y).sum()):
         a, b = tg.grad(f, (0, 1))(np.zeros(2), np.zeros(2))

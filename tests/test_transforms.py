@@ -224,6 +224,49 @@ def test_the_tangent_at_a_pole_is_infinite_and_not_zero():
     assert tangent.item() == np.inf
 
 
+def test_a_tangent_in_another_precision_keeps_its_history():
+    x = np.float32(2)
+    assert tg.grad(lambda s: tg.jvp(lambda x: x * x, (x,), (s,))[1])(1.0).item() == 4
+    assert tg.grad(lambda s: tg.vjp(lambda x: x * x, x)[1](s)[0])(1.0).item() == 4
+    assert tg.grad(lambda s: tg.hvp(lambda x: x**3, (x,), (s,)))(1.0).item() == 12
+
+
+def test_an_outer_derivative_sees_what_stands_beside_the_value():
+    assert tg.grad(lambda w: tg.grad(lambda x: (x * x, w * 3), has_aux=True)(1.0)[1])(2.0).item() == 3
+    assert tg.grad(lambda w: tg.vjp(lambda x: (x * x, w * 3), 1.0, has_aux=True)[2])(2.0).item() == 3
+
+
+def test_cotangents_that_cancel_hide_no_infinite_derivative():
+    with pytest.warns(RuntimeWarning, match="infinite"):
+        tangent = tg.jvp(lambda x: (lambda s: (s, -s))(tg.sqrt(x)), (0.0,), (1.0,))[1]
+    assert (tangent[0].item(), tangent[1].item()) == (np.inf, -np.inf)
+    with pytest.warns(RuntimeWarning, match="infinite"):
+        tangent = tg.jvp(lambda x: (lambda z: z - tg.mean(z))(tg.sqrt(x)), (np.array([0.0, 1.0]),), (np.ones(2),))[1]
+    assert not np.isfinite(tangent.data).any()
+
+
+def test_the_rows_of_a_jacobian_do_not_touch_each_other():
+    with tg.ieee_gradients(), pytest.warns(RuntimeWarning, match="divide by zero"):
+        first, second = tg.jacrev(lambda x: (x * 2, tg.sqrt(x)))(0.0)
+    assert (first.item(), second.item()) == (2, np.inf)
+
+
+def test_the_result_of_the_outermost_transform_is_not_recorded():
+    result = tg.grad(lambda v: tg.vjp(lambda x: x * x, 2.0)[1](v)[0])(1.0)
+    assert not result.requires_grad
+    assert not tg.grad(lambda a: tg.hvp(lambda y: a * y**3, (2.0,), (1.0,)))(1.0).requires_grad
+
+
+def test_a_function_of_constants_has_the_gradient_zero():
+    assert tg.grad(lambda x: np.array(3.0))(1.0).item() == 0
+    assert tg.grad(lambda x: tg.Tensor(3.0))(1.0).item() == 0
+
+
+def test_a_transformed_function_is_not_the_operation():
+    assert not hasattr(tg.grad(tg.sin), "vjp")
+    assert tg.grad(tg.sin).__name__ == "sin"
+
+
 def test_nothing_is_left_behind():
     f = tg.value_and_grad(lambda x: (tg.exp(x) * x).sum())
     x = np.ones(100)
@@ -253,6 +296,12 @@ def test_messages():
         tg.jvp(tg.sin, 1.0, 1.0)
     with pytest.raises(ShapeError, match=r"jvp of sin: tangents"):
         tg.jvp(tg.sin, (1.0,), (1.0, 2.0))
+    with pytest.raises(ShapeError, match=r"jvp of <lambda>: tangents: None stands for a value of shape \(\)"):
+        tg.jvp(lambda a, b: a * b, (2.0, 3.0), (None, 1.0))
+    with pytest.raises(DTypeError, match=r"pullback of <lambda>: a part of dtype complex128 stands for a value of dtype float64"):
+        tg.vjp(lambda x: x, 1.0)[1](1j)
+    with pytest.raises(ShapeError, match=r"hvp: primals is a tuple or list"):
+        tg.hvp(lambda x: x, 1.0, 1.0)
     with pytest.raises(ShapeError, match=r"hvp of <lambda>: tangents"):
         tg.hvp(lambda x: (x**2).sum(), (np.ones(2),), (np.ones(3),))
     with pytest.raises(DTypeError, match=r"grad: argument 0 of <lambda> has dtype int64"):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from sys import getrefcount
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ import numpy as np
 from tinygrad_edu.errors import GraphError, MutationError, ReleasedError, RuleError
 from tinygrad_edu.floating import ERRORS, quietly, with_invalid_raising
 from tinygrad_edu.graph import (
+    MODE,
     RELEASED,
     Leaf,
     Node,
@@ -98,14 +100,16 @@ def cotangents(
         order = [node for node in order if node in useful]
     _check_usable(order)
     cls = type(roots[0][0])
+    watch = MODE.get().on_pass
+    run = _pull_back if watch is None else partial(watch, _pull_back)
     if not create_graph:
-        found = _pull_back(order, seeds, kept, None, release=not retain_graph)
+        found = run(order, seeds, kept, None, release=not retain_graph)
         for vertex in found:
             if vertex.dtype.kind == "c":
                 found[vertex] = found[vertex].conj()
         return found
     with enable_grad():
-        found = _pull_back(order, seeds, kept, cls, release=False)
+        found = run(order, seeds, kept, cls, release=False)
         return {vertex: as_variable(cls, _conjugate(vertex, g)) for vertex, g in found.items()}
 
 
@@ -195,8 +199,13 @@ def _seed(root: Variable, gradient: Any, create_graph: bool) -> Any:
         seed: Any = np.ones(data.shape, data.dtype) if data.ndim else data.dtype.type(1)
         return as_variable(type(root), seed) if create_graph else seed
     if isinstance(gradient, Variable):
-        if create_graph and gradient._data.shape == data.shape and gradient._data.dtype == data.dtype:
-            return gradient
+        if (
+            create_graph
+            and gradient._data.shape == data.shape
+            and gradient._data.dtype.kind in ("fc" if data.dtype.kind == "c" else "f")
+        ):
+            recorded: Any = gradient  # it may have a history
+            return recorded if recorded.dtype == data.dtype else recorded.astype(data.dtype)
         gradient = gradient._data
     try:
         seed = np.asarray(gradient)

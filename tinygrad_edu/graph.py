@@ -13,13 +13,11 @@ Inputs that are plain Python numbers or arrays stand in ``Node.inputs`` as they 
 from __future__ import annotations
 
 import itertools
-import sys
 import weakref
 from collections.abc import Callable, Collection
 from contextlib import ContextDecorator
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from operator import attrgetter
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -27,6 +25,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tinygrad_edu.cuts import End
+    from tinygrad_edu.places import Place
     from tinygrad_edu.primitive import Primitive
 
     Array: TypeAlias = NDArray[Any]
@@ -45,9 +45,13 @@ class Mode(NamedTuple):
     scope: tuple[str, ...] = ()  # path of nn.Module names whose forward is running
     on_record: tuple[Callable[[Node, Any, tuple[Any, ...]], None], ...] = ()  # told of each new node, its result and its operands
     ieee: bool = False  # whether 0 · ∞ is nan in a derivative
+    on_pass: Callable[..., dict[Any, Any]] | None = None  # called in the place of a backward pass, with it
 
 
 MODE: ContextVar[Mode] = ContextVar("tinygrad_edu_mode", default=Mode())  # noqa: B039 - a NamedTuple is immutable
+# The modes to go back to. They stand here and not on the context managers, so that one of these can be entered twice, and by
+# two tasks or threads at once.
+OUTER: ContextVar[tuple[Mode, ...]] = ContextVar("tinygrad_edu_outer", default=())
 
 
 _SUSPENDABLE = 0x20 | 0x80 | 0x200  # code flags of generators, coroutines and asynchronous generators
@@ -64,12 +68,6 @@ class mode(ContextDecorator):  # noqa: N801 - used like a function, as contextli
 
     def __init__(self, **changes: Any) -> None:
         self._changes = changes
-        self._tokens: list[Token[Mode]] = []
-
-    def _recreate_cm(self) -> mode:
-        # ContextDecorator calls this for each call of the decorated function: two threads, or a recursive call, must
-        # not share one stack of tokens.
-        return type(self)(**self._changes)
 
     def __call__(self, function: Any) -> Any:
         if _code_flags(function) & _SUSPENDABLE:
@@ -83,12 +81,15 @@ class mode(ContextDecorator):  # noqa: N801 - used like a function, as contextli
         before = MODE.get()
         changes = dict(self._changes)
         if "on_record" in changes:
-            changes["on_record"] = (*before.on_record, changes["on_record"])
-        self._tokens.append(MODE.set(before._replace(**changes)))
+            changes["on_record"] = tuple(dict.fromkeys((*before.on_record, changes["on_record"])))
+        OUTER.set((*OUTER.get(), before))
+        MODE.set(before._replace(**changes))
         return self
 
     def __exit__(self, *exception: object) -> None:
-        MODE.reset(self._tokens.pop())
+        *outer, before = OUTER.get()
+        OUTER.set(tuple(outer))
+        MODE.set(before)
 
 
 def no_grad() -> mode:
@@ -222,56 +223,24 @@ class Leaf(Constant):
 
 
 class Cut(Constant):
-    """A constant that was computed from something that requires grad: here a gradient ends, and this says why and where."""
+    """A constant that was computed from something that requires grad. ``ends`` say why and where its gradient was lost, the first
+    one first; they are few: see `cuts.cut`."""
 
-    __slots__ = ("place", "why")
-    why: str
-    place: Place
+    __slots__ = ("ends",)
+    ends: tuple[End, ...]
+
+    @property
+    def why(self) -> str:
+        """Why the gradient was lost first."""
+        return self.ends[0].why
+
+    @property
+    def place(self) -> Place:
+        """Where the gradient was lost first."""
+        return self.ends[0]
 
     def __repr__(self) -> str:
         return f"<Cut {self.why} {self.shape} {self.dtype} at {self.place}>"
-
-
-class Place:
-    """A point of a program, kept as cheaply as it can be and looked up when somebody asks."""
-
-    __slots__ = ("code", "last")
-
-    def __init__(self, frame: FrameType) -> None:
-        self.code = frame.f_code
-        self.last = frame.f_lasti
-
-    def __str__(self) -> str:
-        line = next(itertools.islice(self.code.co_positions(), self.last // 2, None))[0]
-        return f"{self.code.co_filename}:{line}"
-
-
-PACKAGE = __name__.partition(".")[0]
-
-
-def caller() -> Place:
-    """Where the user's program is: the innermost frame outside this library."""
-    frame = inner = sys._getframe(1)
-    while frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE and frame.f_back is not None:
-        frame = frame.f_back
-    return Place(frame if frame.f_back is not None else inner)
-
-
-def cut(array: Array, why: str, place: Place | None = None) -> Cut:
-    """A vertex for an array whose gradient ends here: ``why`` is "no_grad", "detach" or the name of an operation without a
-    derivative. Filled by hand, as nodes are."""
-    vertex = object.__new__(Cut)
-    vertex.data = array
-    vertex.shape = array.shape
-    vertex.dtype = array.dtype
-    vertex.name = None
-    vertex.serial = next_serial()
-    vertex.changed = 0
-    vertex.change = None
-    vertex._outline = None
-    vertex.why = why
-    vertex.place = place or caller()
-    return vertex
 
 
 def outline(vertex: Any) -> Any:
@@ -281,8 +250,10 @@ def outline(vertex: Any) -> Any:
         return Constant(None, vertex.shape, vertex.dtype)
     if type(vertex) in (Constant, Cut) and vertex.data is not None:
         if vertex._outline is None:
-            vertex._outline = Constant(None, vertex.shape, vertex.dtype)
+            vertex._outline = type(vertex)(None, vertex.shape, vertex.dtype)
             vertex._outline.serial = vertex.serial
+            if type(vertex) is Cut:
+                vertex._outline.ends = vertex.ends  # why there is no gradient can still be asked
         vertex._outline.name = vertex.name
         return vertex._outline
     return vertex
@@ -367,7 +338,8 @@ def topological_order(*roots: Any, stop: Collection[Any] = (), after: int = 0) -
     The list grows while it is walked, so nothing recurses however deep the graph is, and the final sort is linear on
     the nearly sorted order in which a graph is met.
     """
-    seen = {*roots, *stop}
+    stop = set(stop)
+    seen = stop.union(roots)
     order = [root for root in roots if root.active and root.serial > after and root not in stop]
     for node in order:
         inputs = node.inputs

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import MutationError
-from tinygrad_edu.graph import caller, mode
+from tinygrad_edu.graph import mode
+from tinygrad_edu.places import caller
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Node

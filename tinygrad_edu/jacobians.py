@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.ops import reshape, stack
 from tinygrad_edu.tensor import Tensor
-from tinygrad_edu.transforms import Recorded, among, grad, matched, name_of, positions_of, pushforward, vjp
+from tinygrad_edu.transforms import Recorded, among, grad, matched, name_of, positions_of, pushforward, several, vjp
 from tinygrad_edu.tree import leaves, mapped
 
 
@@ -36,7 +36,7 @@ def jacrev(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: boo
         for position, y in enumerate(recorded.outputs):
             pulled: list[list[Any]] = []
             for unit in _units(y):
-                seeds = [unit if i == position else np.zeros(z.shape, z.dtype) for i, z in enumerate(recorded.outputs)]
+                seeds = [unit if i == position else None for i in range(len(recorded.outputs))]
                 pulled.append([part for part in leaves(recorded.pull(seeds)) if part is not None])
             variables = [v for v in leaves(recorded.variables) if v is not None]
             columns = [[row[k] for row in pulled] for k in range(len(variables))]
@@ -64,7 +64,7 @@ def jacfwd(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: boo
         for position, v in enumerate(variables):
             pushed = []
             for unit in _units(v):
-                pushed.append(push([unit if i == position else np.zeros(w.shape, w.dtype) for i, w in enumerate(variables)]))
+                pushed.append(push([unit if i == position else None for i in range(len(variables))]))
             for row, y, parts in zip(
                 table, recorded.outputs, zip(*pushed, strict=True) if pushed else [[]] * len(table), strict=True
             ):
@@ -101,10 +101,11 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     >>> tg.hvp(lambda x: (x**3).sum(), ([1.0, 2.0],), ([1.0, 10.0],))
     Tensor([  6., 120.])
     """
-    primals = tuple(primals)
+    primals = several(primals, "hvp: primals")
     gradient, pullback = vjp(grad(f, tuple(range(len(primals)))), *primals)
-    matched(gradient, tuple(tangents), f"hvp of {name_of(f)}: tangents")
-    product = pullback(tuple(tangents))
+    along = several(tangents, "hvp: tangents")
+    matched(gradient, along, f"hvp of {name_of(f)}: tangents")
+    product = pullback(along)
     return product[0] if len(primals) == 1 else product
 
 
@@ -118,7 +119,7 @@ def _jacobian(
 ) -> Callable[..., Any]:
     """What `jacrev` and `jacfwd` share: which arguments, and how the blocks of the table are nested."""
 
-    @functools.wraps(f)
+    @functools.wraps(f, updated=())
     def differentiated(*args: Any, **keywords: Any) -> Any:
         positions = positions_of(argnums, len(args), f"{who} of {name_of(f)}")
         distinct = sorted(set(positions))
@@ -147,9 +148,12 @@ def _check_kind(recorded: Recorded, holomorphic: bool, who: str) -> None:
         )
 
 
-def _units(like: Tensor) -> list[Any]:
+def _units(like: Tensor) -> Iterator[Any]:
     """The arrays of this shape with a single 1, in order."""
-    return list(np.eye(like.size, dtype=like.dtype).reshape(like.size, *like.shape))
+    for i in range(like.size):
+        unit = np.zeros(like.shape, like.dtype)
+        unit.flat[i] = 1
+        yield unit
 
 
 def _joined(parts: list[Any], shape: tuple[int, ...], like: Tensor, last: int = 0) -> Tensor:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.cuts import cut
 from tinygrad_edu.errors import DTypeError, PrimitiveError, ShapeError
-from tinygrad_edu.graph import MODE, Constant, Cut, Node, Variable, cut, next_serial
+from tinygrad_edu.graph import MODE, Constant, Cut, Node, Variable, next_serial
 from tinygrad_edu.registry import REGISTRY
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def record(
     tensor._data = y
     tensor._node = None
     if mask:
-        recording, scope, on_record, _ = current_mode()
+        recording, scope, on_record, _, _ = current_mode()
         if recording:
             variant = op.variants.get(mask) or op.variant(mask, len(inputs))
             active = variant.active
@@ -74,11 +75,11 @@ def record(
                     for tell in on_record:
                         tell(node, y, arrays)
             else:
-                tensor._node = cut(y, op.name)
+                tensor._node = cut(y, op.name, inputs)
         else:
-            tensor._node = cut(y, "no_grad")
+            tensor._node = cut(y, "no_grad", inputs)
     elif Cut in map(type, inputs):  # the gradient ended further up: remember where
-        tensor._node = cut(y, *next((v.why, v.place) for v in inputs if type(v) is Cut))
+        tensor._node = cut(y, op.name, inputs)
     return tensor
 
 
@@ -106,6 +107,8 @@ def plain(op: Primitive, value: Any) -> Any:
         return value
     try:
         array = np.asarray(value)
+    except DTypeError as error:  # of one that requires grad
+        raise DTypeError(f"{op.name}: an operand is a {type(value).__name__} of tensors; make one of them with tg.stack") from error
     except ValueError as error:
         raise ShapeError(f"{op.name}: an operand is a ragged sequence that is no array: {error}") from error
     if array.dtype.kind not in "biufc":
@@ -172,13 +175,18 @@ def binary(op: Primitive) -> Callable[..., Any]:
     return call
 
 
+MISSING: Any = object()
+
+
 def with_metadata(op: Primitive) -> Callable[..., Any]:
     forward, bind = op.forward, _binder(op)
 
-    def call(a: Any, /, *positional: Any, **keywords: Any) -> Any:
-        params = bind(positional, keywords)
+    def call(a: Any = MISSING, /, *positional: Any, **keywords: Any) -> Any:
         if not isinstance(a, Variable):
-            return forward(a if a.__class__ in PLAIN else plain(op, a), **params)
+            if a is MISSING:
+                raise TypeError(f"{op.name}() takes its operand by position ({op.operands[0]}), and got none")
+            return forward(a if a.__class__ in PLAIN else plain(op, a), **bind(positional, keywords))
+        params = bind(positional, keywords)
         x, vertex = a._data, a._node
         if positional or keywords:
             params = _owned_metadata(op, params)
@@ -233,6 +241,8 @@ def general(op: Primitive) -> Callable[..., Any]:
 def _binder(op: Primitive) -> Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]:
     """Puts a call's metadata arguments under their names."""
     names = tuple(op.metadata)
+    parameters = inspect.signature(op.function).parameters
+    places = tuple([name for name in names if parameters[name].kind is not inspect.Parameter.KEYWORD_ONLY])
     defaults = {name: default for name, default in op.metadata.items() if default is not inspect.Parameter.empty}
 
     complete = len(defaults) == len(names)
@@ -242,9 +252,9 @@ def _binder(op: Primitive) -> Callable[[tuple[Any, ...], dict[str, Any]], dict[s
             return defaults
         params = defaults | keywords
         if positional:
-            if len(positional) > len(names) or not keywords.keys().isdisjoint(names[: len(positional)]):
+            if len(positional) > len(places) or not keywords.keys().isdisjoint(places[: len(positional)]):
                 complain(positional, keywords)
-            params.update(zip(names, positional, strict=False))
+            params.update(zip(places, positional, strict=False))
         if len(params) != len(names):
             complain(positional, keywords)
         return params

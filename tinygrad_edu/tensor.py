@@ -10,8 +10,9 @@ import numpy as np
 
 from tinygrad_edu import engine, numpy_protocol
 from tinygrad_edu.changes import in_place, set_item
+from tinygrad_edu.cuts import mark_cut
 from tinygrad_edu.errors import DTypeError, GraphError, ShapeError
-from tinygrad_edu.graph import Constant, Leaf, Node, Variable, cut, is_recording, next_serial, note_change
+from tinygrad_edu.graph import Constant, Leaf, Node, Variable, is_recording, next_serial, note_change
 from tinygrad_edu.ops import arithmetic, comparison, constant, indexing, linalg
 from tinygrad_edu.ops import complex as complex_ops
 from tinygrad_edu.ops import shape as shaping
@@ -162,11 +163,7 @@ class Tensor(Variable):
     def detach(self) -> Tensor:
         """A constant with a copy of the same numbers: no gradient flows through it. Counterpart: ``torch.Tensor.detach``, which
         shares memory."""
-        result = Tensor(self._data, name=self.name)
-        if self.requires_grad:
-            result._node = cut(result._data, "detach")
-            result._node.name = self.name
-        return result
+        return mark_cut(Tensor(self._data, name=self.name), "detach", self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """``np.asarray(x)`` is a copy of the numbers. A tensor that requires grad refuses: its gradient would be lost."""
@@ -295,7 +292,7 @@ class Tensor(Variable):
         return len(self._data)
 
     def __iter__(self) -> Iterator[Tensor]:
-        return (self[i] for i in range(len(self)))
+        return (self[i] for i, _ in enumerate(self._data))  # of a single number, NumPy's TypeError, which says so
 
     def __contains__(self, value: Any) -> bool:
         return (value._data if isinstance(value, Variable) else value) in self._data
@@ -343,9 +340,9 @@ class Tensor(Variable):
 
         def __getattr__(self, name: str) -> Method: ...
 
-    def reshape(self, *lengths: Any) -> Tensor:
+    def reshape(self, *lengths: Any, **order: str) -> Tensor:
         """See `tinygrad_edu.reshape`; takes lengths one by one or as a tuple."""
-        result: Tensor = shaping.reshape(self, lengths[0] if len(lengths) == 1 else lengths)
+        result: Tensor = shaping.reshape(self, lengths[0] if len(lengths) == 1 else lengths, **order)
         return result
 
     def transpose(self, *axes: Any) -> Tensor:

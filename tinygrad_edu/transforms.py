@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from operator import index
 from typing import Any
 
@@ -57,7 +58,8 @@ def variable(value: Any, who: str) -> Any:
 def array_like(tree: Any) -> Any:
     """Lists of plain numbers as arrays: ``grad(f)([3.0, 4.0])`` is about one argument of shape (2,)."""
     if isinstance(tree, list) and tree and all(isinstance(leaf, int | float | complex | np.generic) for leaf in leaves(tree)):
-        return np.asarray(tree)
+        with suppress(ValueError):  # rows of several lengths are no array, but they are a list of arrays
+            return np.asarray(tree)
     if isinstance(tree, dict):
         return {key: array_like(part) for key, part in tree.items()}
     if isinstance(tree, tuple | list):
@@ -100,7 +102,8 @@ class Recorded:
         self.y = y
         self.outputs = tensors_in(y, f"{who}: {name_of(f)}")
         # What the function uses without being given it: parameters, and what an enclosing derivative varies.
-        self.captured = _captured([t._node for t in self.outputs if t.requires_grad], self.vertices, before)
+        beside = [leaf for leaf in leaves(self.aux) if isinstance(leaf, Tensor)]
+        self.captured = _captured([t._node for t in (*self.outputs, *beside) if t.requires_grad], self.vertices, before)
         self.met = [*self.vertices, *self.captured]  # where the graph of this evaluation ends
         # Whether anything but our own variables could be differentiated later.
         self.enclosed = outer and bool(self.captured or any(type(vertex) is not Leaf for vertex in self.vertices))
@@ -114,11 +117,11 @@ class Recorded:
         return tree if self.enclosed else mapped(settled, tree)
 
     def pull(self, cotangents: Sequence[Any], *, create_graph: bool | None = None) -> tuple[Any, ...]:
-        """The gradients for the variables, in their structure, from one cotangent for each output."""
+        """The gradients for the variables, in their structure, from one cotangent for each output, None where it is zero."""
         if create_graph is None:
             later = any(isinstance(g, Variable) and g._node is not None and g._node.requires_grad for g in cotangents)
             create_graph = is_recording() and (self.enclosed or later)
-        pairs = [(y, g) for y, g in zip(self.outputs, cotangents, strict=True) if y.requires_grad]
+        pairs = [(y, g) for y, g in zip(self.outputs, cotangents, strict=True) if y.requires_grad and g is not None]
         found: dict[Any, Any] = {}
         if pairs:
             found = engine.cotangents(pairs, wanted=self.vertices, stop=self.met, retain_graph=True, create_graph=create_graph)
@@ -136,7 +139,7 @@ def _captured(roots: list[Any], variables: list[Any], before: int) -> list[Any]:
     used = [*roots]
     for node in topological_order(*roots, stop=mine, after=before):
         used += [node.inputs[position] for position, _ in node.active]
-    met = {v for v in used if v not in mine and (v.serial <= before or type(v) is Leaf)}
+    met = {v for v in used if v not in mine and v.serial <= before}
     return sorted(met, key=lambda vertex: vertex.serial)
 
 
@@ -148,8 +151,12 @@ def matched(tree: Any, given: Any, what: str) -> list[Any]:
     found = []
     for value, leaf in zip(leaves(tree), leaves(fitted), strict=True):
         if value is not None:
-            if np.shape(leaf) != np.shape(value):
-                raise ShapeError(f"{what}: a part of shape {np.shape(leaf)} stands for a value of shape {np.shape(value)}")
+            part = leaf._data if isinstance(leaf, Variable) else np.asarray(leaf)
+            if leaf is None or part.shape != value.shape:
+                got = "None" if leaf is None else f"a part of shape {part.shape}"
+                raise ShapeError(f"{what}: {got} stands for a value of shape {value.shape}")
+            if part.dtype.kind not in ("biufc" if value.dtype.kind == "c" else "biuf"):
+                raise DTypeError(f"{what}: a part of dtype {part.dtype} stands for a value of dtype {value.dtype}")
             found.append(leaf)
     return found
 
@@ -198,16 +205,17 @@ def pushforward(recorded: Recorded) -> Callable[[Sequence[Any]], list[Any]]:
     """
     live = [y for y in recorded.outputs if y.requires_grad]
     with enable_grad():
-        # The value of u does not matter; but 0 would count as an unused branch where a derivative is infinite.
-        dummies = [Tensor(np.ones(y.shape, y.dtype), requires_grad=True) for y in live]
+        # The value of u does not matter; but a 0, or a sum that cancels to 0, would count as an unused branch where a derivative
+        # is infinite. So no two numbers in it are alike.
+        dummies = [Tensor(_all_different(y, n), requires_grad=True) for n, y in enumerate(live)]
         places = iter(dummies)
-        cotangents = [next(places) if y.requires_grad else np.zeros(y.shape) for y in recorded.outputs]
+        cotangents = [next(places) if y.requires_grad else None for y in recorded.outputs]
         rows = [part for part in leaves(recorded.pull(cotangents, create_graph=True)) if part is not None]
 
     def push(tangents: Sequence[Any]) -> list[Any]:
         later = any(isinstance(t, Variable) and t._node is not None and t._node.requires_grad for t in tangents)
         create_graph = is_recording() and (recorded.enclosed or later)
-        pairs = [(row, t) for row, t in zip(rows, tangents, strict=True) if row.requires_grad]
+        pairs = [(row, t) for row, t in zip(rows, tangents, strict=True) if row.requires_grad and t is not None]
         found: dict[Any, Any] = {}
         if pairs:
             wanted = [u._node for u in dummies]
@@ -220,6 +228,12 @@ def pushforward(recorded: Recorded) -> Callable[[Sequence[Any]], list[Any]]:
     return push
 
 
+def _all_different(like: Tensor, number: int) -> Any:
+    """Numbers between ½ and 1½ without a pattern: the multiples of the golden section, less their whole part."""
+    steps = np.arange(1, like.size + 1).reshape(like.shape) + 0.1 * number
+    return (0.5 + np.modf(steps * ((5**0.5 - 1) / 2))[0]).astype(like.dtype)
+
+
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], *, has_aux: bool = False) -> Any:
     """``f(*primals)`` and its directional derivative along ``tangents``: Jv.
 
@@ -230,8 +244,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     >>> tg.jvp(tg.sin, (0.0,), (2.0,))
     (Tensor(0.), Tensor(2.))
     """
-    recorded = Recorded(f, _several(primals, "jvp: primals"), who="jvp", has_aux=has_aux)
-    along = matched(recorded.variables, tuple(_several(tangents, "jvp: tangents")), f"jvp of {name_of(f)}: tangents")
+    recorded = Recorded(f, several(primals, "jvp: primals"), who="jvp", has_aux=has_aux)
+    along = matched(recorded.variables, tuple(several(tangents, "jvp: tangents")), f"jvp of {name_of(f)}: tangents")
     pushed = pushforward(recorded)(along)
     places = iter(pushed)
     tangent = mapped(lambda leaf: None if leaf is None else next(places), recorded.y)
@@ -239,7 +253,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     return (y, tangent, recorded.result(recorded.aux)) if has_aux else (y, tangent)
 
 
-def _several(values: Any, what: str) -> tuple[Any, ...]:
+def several(values: Any, what: str) -> tuple[Any, ...]:
     if not isinstance(values, tuple | list):
         raise ShapeError(f"{what} is a tuple or list with one entry for each argument, not a {type(values).__name__}")
     return tuple(values)
@@ -257,7 +271,7 @@ def positions_of(argnums: int | Sequence[int], count: int, who: str) -> tuple[in
 def among(f: Callable[..., Any], args: Sequence[Any], keywords: dict[str, Any], positions: Sequence[int]) -> Callable[..., Any]:
     """``f`` as a function of its arguments at ``positions`` alone."""
 
-    @functools.wraps(f)
+    @functools.wraps(f, updated=())
     def chosen(*values: Any) -> Any:
         given = dict(zip(positions, values, strict=True))
         return f(*[given.get(i, value) for i, value in enumerate(args)], **keywords)
@@ -273,12 +287,12 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
     (Tensor(25.), Tensor([6., 8.]))
     """
 
-    @functools.wraps(f)
+    @functools.wraps(f, updated=())
     def differentiated(*args: Any, **keywords: Any) -> Any:
         positions = positions_of(argnums, len(args), f"grad of {name_of(f)}")
         distinct = sorted(set(positions))
         recorded = Recorded(among(f, args, keywords, distinct), [args[p] for p in distinct], who="grad", has_aux=has_aux)
-        y = recorded.y
+        y = recorded.outputs[0] if isinstance(recorded.y, Tensor | np.ndarray | np.generic) else recorded.y
         if not isinstance(y, Tensor) or y.size != 1 or y.dtype.kind == "c":
             kind = f"a tensor of shape {y.shape}, {y.dtype}" if isinstance(y, Tensor) else f"{type(y).__name__}"
             raise GraphError(
@@ -298,8 +312,8 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     ``f`` takes numbers, arrays, tensors, or nested tuples, lists and dictionaries of them, and returns a tensor with one
     element. The gradient has the argument's structure, shapes and dtypes; with a sequence of ``argnums`` it is a tuple. With
     ``has_aux``, ``f`` returns ``(value, aux)`` and the result is ``(gradient, aux)``. ``grad`` nests to any depth, and no
-    ``.grad`` of any tensor is touched: a tensor that ``f`` uses without being an argument is a constant to this derivative.
-    Counterpart: ``jax.grad``.
+    ``.grad`` of any tensor is touched: a tensor that ``f`` uses without being an argument is a constant to this derivative, and if it requires grad,
+    the result is recorded, so that it can be differentiated with respect to it. Counterpart: ``jax.grad``.
 
     >>> import tinygrad_edu as tg
     >>> tg.grad(tg.sin)(0.0)
@@ -311,7 +325,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     """
     both = value_and_grad(f, argnums, has_aux)
 
-    @functools.wraps(f)
+    @functools.wraps(f, updated=())
     def differentiated(*args: Any, **keywords: Any) -> Any:
         value, gradient = both(*args, **keywords)
         return (gradient, value[1]) if has_aux else gradient
