@@ -1,6 +1,27 @@
 """Numerical derivatives, and checks of analytic derivatives against them."""
 
-from tinygrad_edu.testing.check import GradientReport, check_gradients
+from tinygrad_edu.testing import hypothesis_types as hypothesis_types
+from tinygrad_edu.testing import laws, strategies
+from tinygrad_edu.testing.check import assert_gradients, check_gradients
+from tinygrad_edu.testing.jacobians import numerical_hessian, numerical_jacobian, numerical_jvp
+from tinygrad_edu.testing.layers import check_function, check_layer
 from tinygrad_edu.testing.numerical import numerical_diff, numerical_gradient
+from tinygrad_edu.testing.properties import property_test
+from tinygrad_edu.testing.report import GradientReport, Verdict
 
-__all__ = ["GradientReport", "check_gradients", "numerical_diff", "numerical_gradient"]
+__all__ = [
+    "GradientReport",
+    "Verdict",
+    "assert_gradients",
+    "check_function",
+    "check_gradients",
+    "check_layer",
+    "laws",
+    "numerical_diff",
+    "numerical_gradient",
+    "numerical_hessian",
+    "numerical_jacobian",
+    "numerical_jvp",
+    "property_test",
+    "strategies",
+]

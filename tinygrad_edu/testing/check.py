@@ -1,104 +1,122 @@
-"""`check_gradients`: analytic derivatives against numerical ones, to any order."""
+"""`check_gradients` and `assert_gradients`: analytic derivatives against numerical ones, to any order."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from tinygrad_edu import engine
-from tinygrad_edu.errors import GradientMismatchError, NumericalError
-from tinygrad_edu.graph import Variable, as_variable, enable_grad
+from tinygrad_edu.errors import ArgumentError, GradientMismatchError, NumericalError
+from tinygrad_edu.graph import Variable, as_variable, enable_grad, no_grad
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.testing.report import GradientReport, reproduction
+from tinygrad_edu.testing.verdicts import MISMATCH, Judgement, Tolerance, complex_judgement, direction, elements_of, judge, weighted
+from tinygrad_edu.transforms import jvp
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
-STEP = 1e-3  # of the wider of two central differences, for inputs of size 1 or more; see _step and _derivative
-
-
-@dataclass(frozen=True)
-class GradientReport:
-    """What `check_gradients` found: how many derivatives it compared, and the largest difference.
-
-    ``worst_error`` is relative to the larger of 1 and the derivative. ``largest`` is the largest derivative of each order: one
-    that is 0 says that the check compared nothing but zeros. ``inconclusive`` counts the derivatives that are smaller than the
-    rounding of f lets a difference show: nothing was learned of those.
-    """
-
-    compared: int
-    worst_error: float
-    largest: tuple[float, ...]
-    inconclusive: int = 0
-
-    def __str__(self) -> str:
-        orders = ", ".join(f"order {k}: up to {value:.3g}" for k, value in enumerate(self.largest, 1))
-        hidden = f", {self.inconclusive} of them hidden by rounding" if self.inconclusive else ""
-        return f"{self.compared} derivatives agree{hidden}, worst error {self.worst_error:.2e} ({orders})"
+MODES = ("vjp", "jvp")
+NOTHING = 1e-15  # a derivative below it is as good as none: that rounding hides it is not worth a word
+MANY = 2_000  # elements of all inputs together, from which on derivatives are compared along random directions
 
 
 def check_gradients(
-    f: Callable[..., Any], *inputs: Any, order: int = 2, rtol: float | None = None, atol: float | None = None, seed: int = 0
+    f: Callable[..., Any],
+    *inputs: Any,
+    order: int = 2,
+    modes: Sequence[str] = MODES,
+    rtol: float | None = None,
+    atol: float | None = None,
+    seed: int = 0,
+    elementwise: bool | None = None,
+    directions: int = 8,
+    progress: bool = False,
 ) -> GradientReport:
-    """Compare the derivatives of ``f`` that backward() computes with numerical ones.
+    """Compare the derivatives of ``f`` that backward() computes with numerical ones, and report a verdict on each.
+
+    A derivative is a **match**, a **mismatch**, a **kink** (the one-sided derivatives differ, and it lies between them) or
+    **inconclusive** (what rounding leaves of the numerical derivative is less than the difference; the reason is said).
 
     Parameters
     ----------
     f: takes tensors and returns a tensor. Where that has several elements, their sum with fixed random weights is checked.
-    inputs: arrays, numbers or tensors. The floating ones are differentiated; integers and booleans are passed on.
-    order: how many times to differentiate. From the second on, ``f`` is replaced by its gradient's sum with random weights, which
-        is a function of the same inputs.
-    rtol, atol: what counts as agreement, |analytic − numerical| ≤ atol + rtol · |numerical| + the rounding error of the
-        difference; by default 1e-6 and 1e-7, widened to what float32 and float16 inputs can show.
-    seed: of the random weights.
+    inputs: arrays, numbers or tensors. The floating and complex ones are differentiated, others are passed on.
+    order: how many times to differentiate. From the second on, ``f`` is replaced by its gradient's sum with random weights,
+        which is a function of the same inputs.
+    modes: "vjp" compares the gradient; "jvp" compares derivatives along random directions by `jvp`, and the two modes with each
+        other: ⟨w, Jv⟩ = ⟨Jᵀw, v⟩.
+    rtol, atol: what counts as agreement beyond the numerical derivative's own error bar: by default 1e-6 of the derivative and
+        1e-7 of the largest one of the input, widened to what float32 and float16 inputs can show.
+    seed: of the random weights and directions.
+    elementwise: whether every element is compared on its own, or random directions of each input. By default elements up to
+        2,000 in all. ``directions`` is the number of directions.
+    progress: show a progress bar.
 
-    Returns a `GradientReport`; raises `GradientMismatchError`, which names the order, the input and the element that differs
-    most. The numerical derivative is that of float64 numbers, by two central differences, the wide one correcting the narrow one.
+    Returns a `GradientReport`; `assert_gradients` raises instead where there is a mismatch. The numerical derivative is that of
+    float64 numbers, whatever the inputs' precision is.
 
     >>> import tinygrad_edu as tg
-    >>> report = tg.testing.check_gradients(lambda x, w: tg.tanh(x @ w), [[0.5, -1.0]], [[2.0], [0.3]])
-    >>> report.compared, report.worst_error < 1e-8
-    (8, True)
+    >>> report = tg.testing.check_gradients(lambda x, w: tg.tanh(x @ w), [[0.5, -1.0]], [[2.0], [0.3]], modes=("vjp",))
+    >>> report.ok, report.compared, report.worst_error < 1e-8
+    (True, 8, True)
     """
-    arrays = [x._data if isinstance(x, Variable) else np.asarray(x) for x in inputs]
-    chosen = [i for i, array in enumerate(arrays) if array.dtype.kind in "fc"]
-    if not chosen or order < 1:
-        raise NumericalError(
-            f"check_gradients: nothing to differentiate: order {order}, inputs of dtype {', '.join(str(a.dtype) for a in arrays)}"
-        )
-    eps = max(float(np.finfo(arrays[i].dtype).eps) for i in chosen)
-    rtol = max(1e-6, 50 * eps) if rtol is None else rtol
-    atol = max(1e-7, 50 * eps) if atol is None else atol
-    # Weights away from 0, so that no part of the result goes unseen.
-    rng = np.random.default_rng(seed)
+    unknown = [mode for mode in modes if mode not in MODES]
+    if unknown or not modes:
+        raise ArgumentError(f"check_gradients: modes are {' and '.join(MODES)}, not {', '.join(map(repr, unknown)) or 'none'}")
+    check = _Check(f, inputs, order, rtol, atol, seed)
+    if elementwise is None:
+        elementwise = sum(check.arrays[i].size for i in check.chosen) <= MANY
+    report = GradientReport(check.name, tuple(check.arrays), sizes=check.sizes)
+    options = {k: v for k, v in {"order": order, "seed": seed, "rtol": rtol, "atol": atol}.items() if v is not None}
+    report.reproduction = reproduction("assert_gradients", check.name, tuple(check.arrays), options)
+    report.blame = check.blame
+    with _bar(check.work(elementwise, directions) * order, progress) as step:
+        for k in range(1, order + 1):
+            check.order(k, report, modes, elementwise, directions, step)
+            if not report.ok:
+                check.wrong_order = k
+                break  # what is built on a wrong derivative is wrong
+    for watcher in WATCHERS:
+        watcher(f, report)
+    return report
 
-    def weights(like: Any) -> Array:
-        def numbers() -> Array:
-            return np.asarray(rng.uniform(0.5, 1.5, like.shape) * rng.choice([-1, 1], like.shape))
 
-        return numbers() + 1j * numbers() if like.dtype.kind == "c" else numbers()
+# Told of every check: what reports the coverage of a test run.
+WATCHERS: list[Callable[[Any, GradientReport], None]] = []
 
-    y = _evaluate(f, arrays, chosen)[0]
-    projection = weights(y) if y.shape or y.dtype.kind == "c" else np.ones(())
-    directions = [[weights(arrays[i]) for i in chosen] for _ in range(order)]
-    compared, hidden, worst, largest = 0, 0, 0.0, []
-    for k in range(1, order + 1):
-        level = _Level(f, arrays, chosen, k, projection, directions)
-        analytic = level.gradient()
-        numerical = level.numerical_gradient()
-        for position, a, (n, rounding) in zip(chosen, analytic, numerical, strict=True):
-            error = np.abs(a - n)
-            worst = max(worst, float(np.max(error / np.maximum(1, np.abs(n)), initial=0.0)))
-            bad = ~(error <= atol + rtol * np.abs(n) + rounding)
-            if bad.any():
-                raise GradientMismatchError(_mismatch(f, k, position, len(inputs), a, n, bad))
-            compared += a.size
-            hidden += int(np.sum((rounding > atol) & (rounding > np.maximum(np.abs(a), np.abs(n)))))
-        largest.append(max(float(np.max(np.abs(n), initial=0.0)) for n, _ in numerical))
-    return GradientReport(compared, worst, tuple(largest), hidden)
+
+def assert_gradients(f: Callable[..., Any], *inputs: Any, **options: Any) -> GradientReport:
+    """`check_gradients`, which raises `GradientMismatchError` where a derivative is wrong. The message is one screen: which
+    derivative, by how much, the likely mistake, the operation to blame, and a program that shows it again.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.testing.assert_gradients(tg.sin, [0.5, 1.0]).ok
+    True
+    """
+    report = check_gradients(f, *inputs, **options)
+    if not report.ok:
+        raise GradientMismatchError(str(report))
+    return report
+
+
+def _bar(total: int, show: bool) -> Any:
+    from contextlib import contextmanager
+
+    @contextmanager
+    def bar() -> Iterator[Callable[[], Any]]:
+        if not show:
+            yield lambda: None
+            return
+        from tqdm import tqdm
+
+        with tqdm(total=total, unit="derivative") as shown:
+            yield shown.update
+
+    return bar()
 
 
 # The sums below are NumPy's, on purpose: a checker that projected with recorded operations would use the rules it checks, and
@@ -112,7 +130,6 @@ class _Level:
     projected on a direction each time."""
 
     f: Callable[..., Any]
-    arrays: list[Array]
     chosen: list[int]
     order: int
     projection: Array
@@ -123,56 +140,180 @@ class _Level:
         whether the value can be differentiated again."""
         y, vertices = _evaluate(self.f, arrays, self.chosen)
         terms: Terms = [(y, self.projection)]
-        for k, direction in enumerate(self.directions[: self.order - 1], 1):
+        for k, along in enumerate(self.directions[: self.order - 1], 1):
             pieces = _pull(terms, vertices, create_graph=recorded or k < self.order - 1)
-            terms = [(piece, direction[i]) for i, found in enumerate(pieces) for piece in found]
+            terms = [(piece, along[i]) for i, found in enumerate(pieces) for piece in found]
         return terms, vertices
 
-    def gradient(self) -> list[Array]:
-        terms, vertices = self.terms(self.arrays, recorded=True)
+    def gradient(self, arrays: list[Array]) -> list[Array]:
+        terms, vertices = self.terms(arrays, recorded=True)
         pieces = _pull(terms, vertices, create_graph=False)
         return [sum((p._data for p in found), np.zeros(v.shape, _wide(v))) for v, found in zip(vertices, pieces, strict=True)]
 
-    def numerical_gradient(self) -> list[tuple[Array, Array]]:
-        """For each input, the numerical derivatives and their rounding errors."""
-        wide = [array.astype(_wide(array)) if i in self.chosen else array for i, array in enumerate(self.arrays)]
-        return [self._along(wide, i) for i in self.chosen]
+    def value(self, arrays: list[Array]) -> Array:
+        """The terms of the function's value."""
+        if self.order == 1:  # nothing is to be differentiated
+            with no_grad():
+                y = self.f(*[as_variable(Tensor, a) if i in self.chosen else a for i, a in enumerate(arrays)])
+            return weighted(y._data if isinstance(y, Variable) else y, self.projection)
+        parts = [weighted(y._data, weight) for y, weight in self.terms(arrays, recorded=False)[0]]
+        return np.concatenate(parts) if parts else np.zeros(1)
 
-    def _along(self, arrays: list[Array], position: int) -> tuple[Array, Array]:
-        x = arrays[position]
-        gradient, rounding = np.zeros(x.shape, x.dtype), np.zeros(x.shape)
 
-        def value(index: tuple[int, ...], unit: complex, step: float) -> float:
-            moved = x.copy()
-            moved[index] += unit * step
-            terms, _ = self.terms([*arrays[:position], moved, *arrays[position + 1 :]], recorded=False)
-            return float(sum(np.sum(np.real(y._data * np.conj(weight)), dtype=np.float64) for y, weight in terms))
+class _Check:
+    """One call of `check_gradients`: the inputs, the random weights, and what agrees."""
 
-        for index in np.ndindex(x.shape):
-            # A complex number is two real ones, and its gradient is ∂L/∂x + i ∂L/∂y.
-            for unit in (1, 1j) if x.dtype.kind == "c" else (1,):
-                slope, noise = _derivative(functools.partial(value, index, unit), _step(float(np.abs(x[index]))))
-                gradient[index] += unit * slope
-                rounding[index] += noise
-        return gradient, rounding
+    def __init__(self, f: Any, inputs: Sequence[Any], order: int, rtol: float | None, atol: float | None, seed: int) -> None:
+        self.f = f
+        self.name = getattr(f, "__name__", "f")
+        self.given = inputs
+        self.found: Any = None  # whom to blame
+        self.wrong_order = 1
+        self.arrays = [x._data if isinstance(x, Variable) else np.asarray(x) for x in inputs]
+        self.chosen = [i for i, array in enumerate(self.arrays) if array.dtype.kind in "fc"]
+        if not self.chosen or order < 1:
+            dtypes = ", ".join(str(a.dtype) for a in self.arrays)
+            raise NumericalError(f"check_gradients: nothing to differentiate: order {order}, inputs of dtype {dtypes}")
+        self.eps = max(float(np.finfo(self.arrays[i].dtype).eps) for i in self.chosen)
+        self.rtol = max(1e-6, 50 * self.eps) if rtol is None else rtol
+        self.atol = max(1e-7, 50 * self.eps) if atol is None else atol
+        self.rng = np.random.default_rng(seed)
+        y = _evaluate(f, self.arrays, self.chosen)[0]
+        self.sizes = tuple(y.shape)
+        self.projection = self.weights(y) if y.shape or y.dtype.kind == "c" else np.ones(())
+        self.along = [[self.weights(self.arrays[i]) for i in self.chosen] for _ in range(order)]
+        self.wide = [a.astype(_wide(a)) if i in self.chosen else a for i, a in enumerate(self.arrays)]
+
+    def weights(self, like: Any) -> Array:
+        """Random weights away from 0, so that no part of a result goes unseen."""
+
+        def numbers() -> Array:
+            return np.asarray(self.rng.uniform(0.5, 1.5, like.shape) * self.rng.choice([-1, 1], like.shape))
+
+        return numbers() + 1j * numbers() if like.dtype.kind == "c" else numbers()
+
+    def work(self, elementwise: bool, directions: int) -> int:
+        """How many derivatives one order compares."""
+        return sum(self.arrays[i].size for i in self.chosen) if elementwise else directions * len(self.chosen)
+
+    def order(self, k: int, report: GradientReport, modes: Sequence[str], elementwise: bool, count: int, step: Any) -> None:
+        level = _Level(self.f, self.chosen, k, self.projection, self.along)
+        gradient = level.gradient(self.arrays)
+        largest = 0.0
+        if "vjp" in modes:
+            for position, analytic in zip(self.chosen, gradient, strict=True):
+                if elementwise:
+                    found = self.elements(level, position, analytic, step)
+                    numerical = np.array([judgement.numerical for judgement, _, _ in found]).reshape(analytic.shape)
+                    if any(judgement.verdict == MISMATCH for judgement, _, _ in found):
+                        report.suspect(analytic, numerical)
+                else:
+                    found = self.lines(level, position, analytic, count, step)
+                report.add(k, "vjp", position, found)
+                sizes = [abs(j.numerical) for j, _, _ in found if np.isfinite(j.numerical)]
+                largest = max([largest, *map(float, sizes)])
+        if "jvp" in modes:
+            found = list(self.forward(level, gradient))
+            report.add(k, "jvp", -1, found)
+            largest = max([largest, *[float(abs(j.numerical)) for j, _, _ in found if np.isfinite(j.numerical)]])
+        report.largest = (*report.largest, largest)
+        if k == 1 and not report.ok:
+            report.slope = self.slope(level, gradient)
+
+    def tolerance(self, level: _Level, position: int, analytic: Array) -> Tolerance:
+        """The absolute part is of the size of the gradient, so that one of 1e-12 is still compared; but where terms cancel, what
+        rounding leaves of them is no gradient, and how large they are shows in a step of the inputs' own size."""
+        size = float(np.max(np.abs(analytic[np.isfinite(analytic)]), initial=0.0))
+        rounding = 1e4 * self.eps * self.steepness(level, position)
+        absolute = max(self.atol * min(1.0, size), rounding)
+        return Tolerance(self.rtol, absolute, max(NOTHING, rounding, self.atol * min(1.0, size or 1.0)))
+
+    def steepness(self, level: _Level, position: int) -> float:
+        """How steep the function is on average in the neighbourhood of an input."""
+        x = self.wide[position]
+        length = float(np.median(np.abs(x))) if x.size else 0.0
+        moved = list(self.wide)
+        moved[position] = x + (length or 1.0) * np.random.default_rng(1).uniform(-1, 1, x.shape)
+        try:
+            with np.errstate(all="ignore"):
+                change = float(abs(np.sum(level.value(moved)) - np.sum(level.value(self.wide))))
+        except (ArithmeticError, ValueError):
+            return 0.0
+        return change / (length or 1.0) if np.isfinite(change) else 0.0
+
+    def elements(self, level: _Level, position: int, analytic: Array, step: Any) -> list[Any]:
+        """A judgement on every element of one input."""
+        tolerance, base = self.tolerance(level, position, analytic), level.value(self.wide)
+        parts: dict[tuple[int, ...], list[tuple[Judgement, complex]]] = {}
+        for line, unit in elements_of(self.wide, position):
+            assert line.index is not None
+            slope = analytic[line.index]
+            along = slope.imag if unit == 1j else slope.real
+            parts.setdefault(line.index, []).append((judge(level.value, line, float(along), tolerance, base), unit))
+            step()
+        return [(complex_judgement(found), f"element {index}", index) for index, found in parts.items()]
+
+    def lines(self, level: _Level, position: int, analytic: Array, count: int, step: Any) -> list[Any]:
+        """Judgements along random directions of one input."""
+        found = []
+        tolerance, base = self.tolerance(level, position, analytic), level.value(self.wide)
+        for n in range(count):
+            v = self.weights(self.arrays[position])
+            vectors = [v if i == position else None for i in range(len(self.wide))]
+            line = direction(self.wide, vectors, f"random direction {n}", position)
+            slope = float(np.sum(np.real(analytic * np.conj(v))))
+            found.append((judge(level.value, line, slope, tolerance, base), line.label, None))
+            step()
+        return found
+
+    def forward(self, level: _Level, gradient: list[Array]) -> Iterator[Any]:
+        """The derivative along one random direction of all inputs, by forward mode: against the gradient, and numerically."""
+        if level.order > 1:
+            return  # the transposed map of order 1 is what order 2 is made of
+        vectors = [self.weights(self.arrays[i]).astype(self.arrays[i].dtype) for i in self.chosen]
+        tensors = [Tensor(self.arrays[i]) for i in self.chosen]
+
+        def of_chosen(*values: Any) -> Any:
+            rest = iter(values)
+            return self.f(*[next(rest) if i in self.chosen else a for i, a in enumerate(self.arrays)])
+
+        tangent = jvp(of_chosen, tensors, vectors)[1]
+        pushed = float(np.sum(np.real(tangent._data * np.conj(self.projection))))
+        pulled = float(sum(np.sum(np.real(g * np.conj(v))) for g, v in zip(gradient, vectors, strict=True)))
+        scale = float(sum(np.sum(np.abs(g * v)) for g, v in zip(gradient, vectors, strict=True)))
+        exact = max(1e-9, 50 * self.eps)
+        # A derivative that is 0, but for what is left of numbers that cancel, differs by that.
+        tolerance = Tolerance(exact, max(exact * scale, 50 * self.eps), np.inf)
+        agree = tolerance.covers(pushed, pulled, 0.0) or not np.isfinite(pulled)
+        reason = "" if agree else "⟨w, Jv⟩ and ⟨Jᵀw, v⟩ differ: the rule is not linear in the cotangent"
+        yield Judgement("match" if agree else MISMATCH, pushed, pulled, 0.0, reason), "a random direction", None
+
+    def slope(self, level: _Level, gradient: list[Array]) -> float | None:
+        """The power with which the Taylor remainder falls, from the steps where it is seen."""
+        vectors = [None if i not in self.chosen else self.along[0][self.chosen.index(i)] for i in range(len(self.wide))]
+        line = direction(self.wide, vectors, "all inputs")
+        slope = sum(np.sum(np.real(g * np.conj(v))) for g, v in zip(gradient, self.along[0], strict=True))
+        steps = line.size * 0.1 * 0.5 ** np.arange(12)
+        with np.errstate(all="ignore"):
+            start = level.value(line.moved(0.0))
+            rest = np.array([abs(float(np.sum(level.value(line.moved(h)) - start)) - h * float(slope)) for h in steps])
+        seen = np.isfinite(rest) & (rest > 1e3 * np.finfo(float).eps * (1 + float(np.sum(np.abs(start)))))
+        if seen.sum() < 3:
+            return None
+        return float(np.polyfit(np.log(steps[seen][-6:]), np.log(rest[seen][-6:]), 1)[0])
+
+    def blame(self) -> Any:
+        """Which operations are wrong; looked for when somebody asks, and once."""
+        if self.found is None:
+            from tinygrad_edu.testing.blame import blame
+
+            self.found = blame(self.f, *self.given, order=self.wrong_order, seconds=10)
+        return self.found
 
 
 def _wide(like: Any) -> Any:
     """float64, or complex128 for complex numbers."""
     return np.complex128 if like.dtype.kind == "c" else np.float64
-
-
-def _step(x: float) -> float:
-    """Short beside a small input, so that it stays on one side of a kink or pole at 0, and never lost beside a large one."""
-    return max(STEP * min(1.0, abs(x) or 1.0), 1e-7, 1e-6 * abs(x))
-
-
-def _derivative(value: Callable[[float], float], h: float) -> tuple[float, float]:
-    """Central differences at two steps, combined so that the error of order h² cancels (Richardson, 1911): what is left is of
-    order h⁴, and the steps can be long enough for rounding to matter little. Returns how much it may matter, too."""
-    values = [value(step) for step in (h, -h, h / 2, -h / 2)]
-    wide, narrow = (values[0] - values[1]) / (2 * h), (values[2] - values[3]) / h
-    return (4 * narrow - wide) / 3, 8 * float(np.finfo(float).eps) * max(map(abs, values)) / h
 
 
 def _evaluate(f: Callable[..., Any], arrays: list[Array], chosen: list[int]) -> tuple[Tensor, list[Any]]:
@@ -195,19 +336,3 @@ def _pull(terms: Terms, vertices: list[Any], create_graph: bool) -> list[list[Te
                 if vertex in found:
                     here.append(as_variable(Tensor, found[vertex]))
     return pieces
-
-
-def _mismatch(f: Any, order: int, position: int, count: int, analytic: Array, numerical: Array, bad: Array) -> str:
-    difference = np.where(np.isnan(analytic - numerical), np.inf, np.abs(analytic - numerical))
-    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(difference)), analytic.shape))
-    a, n = analytic[index].item(), numerical[index].item()
-    lines = [
-        f"the gradient of {getattr(f, '__name__', 'f')} is wrong: order {order}, input {position} of {count} "
-        f"(shape {analytic.shape}), {int(bad.sum())} of {analytic.size} elements differ",
-        f"  worst at {index}: analytic {a:.10g}, numerical {n:.10g}" + (f", ratio {a / n:.6g}" if n else ""),
-    ]
-    if not np.isfinite(n):
-        lines.append("  the numerical derivative is not finite: f is not defined, or overflows, near this input")
-    elif order > 1:
-        lines.append("  the lower orders agree: a rule is right as a number but loses or changes its own derivative")
-    return "\n".join(lines)

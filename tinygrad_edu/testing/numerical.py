@@ -16,6 +16,7 @@ import numpy as np
 from tinygrad_edu.errors import NumericalError
 from tinygrad_edu.graph import Variable, no_grad
 from tinygrad_edu.tensor import from_numpy
+from tinygrad_edu.testing.differences import estimate, step_for
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -43,7 +44,9 @@ def numerical_diff(f: Callable[[Any], Any], x: Any, h: float = DEFAULT_STEP) -> 
     return float(_differences(_on_copies(f, x, "numerical_diff"), point, h)[()])
 
 
-def numerical_gradient(f: Callable[[Any], Any], x: Any, h: float = DEFAULT_STEP) -> Array:
+def numerical_gradient(
+    f: Callable[[Any], Any], x: Any, h: float = DEFAULT_STEP, *, method: str = "central", with_error: bool = False
+) -> Any:
     """The gradient of a function of an array by central differences: (f(x + h eᵢ) − f(x − h eᵢ)) / 2h for every element.
 
     Parameters
@@ -53,6 +56,10 @@ def numerical_gradient(f: Callable[[Any], Any], x: Any, h: float = DEFAULT_STEP)
         ``x`` itself is never written to.
     h: the step, the same for every element: beside a number of 1e12 and more, 1e-4 is rounded away and the difference is 0, as
         the book warns. If it is left alone and f computes in float32 or float16, a longer one is taken that fits the precision.
+    method: "central" is the book's. "ridders" extrapolates differences over several steps that fit the size of each element, to
+        about 12 digits; "forward" and "backward" do it from one side, for kinks; "complex" takes one imaginary step, for functions
+        that are analytic and compute with complex numbers. Then ``h`` has no meaning.
+    with_error: return (gradient, error bars) instead.
 
     Returns an array of float64 with the shape of ``x``. f gets float64 numbers also where ``x`` has fewer bits: only then is the
     difference of two nearby values more than rounding noise.
@@ -64,20 +71,44 @@ def numerical_gradient(f: Callable[[Any], Any], x: Any, h: float = DEFAULT_STEP)
     >>> import tinygrad_edu as tg
     >>> tg.testing.numerical_gradient(lambda x: (x**2).sum(), np.array([3.0, 4.0]))
     array([6., 8.])
+    >>> f = lambda x: np.exp(x).sum()
+    >>> gradient, error = tg.testing.numerical_gradient(f, np.array([1.0]), method="ridders", with_error=True)
+    >>> bool(abs(gradient[0] - np.e) < error[0] < 1e-10)
+    True
     """
     _check_step(h)
     array = _float64("numerical_gradient", x._data if isinstance(x, Variable) else np.asarray(x))
     _check_reads_argument(f)
     evaluate = _on_copies(f, x, "numerical_gradient")
     values: list[float] = []
-    gradient = _differences(lambda point: _note(values, evaluate(point)), array, h)
+    noted = lambda point: _note(values, evaluate(point))  # noqa: E731
+    if method == "central":
+        gradient = _differences(noted, array, h)
+        # Half the step has a quarter of the error, so the difference of the two is most of it.
+        error = np.abs(gradient - _differences(evaluate, array, h / 2)) * 4 / 3 if with_error else None
+    else:
+        gradient, error = _estimates(evaluate if method == "complex" else noted, array, method)
     if array.size and len(set(values)) == 1 and _same_far_away(evaluate, array, values[0]):
         warnings.warn(
             "numerical_gradient: f returned the same number wherever it was asked, so the gradient is 0; if f should depend on x, "
             "it ignores its argument",
             stacklevel=2,
         )
-    return gradient
+    return (gradient, error) if with_error else gradient
+
+
+def _estimates(evaluate: Callable[[Array], Any], x: Array, method: str) -> tuple[Array, Array]:
+    """The gradient by extrapolated, one-sided or complex differences, and its error bars."""
+    gradient, error = np.zeros(x.shape), np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+
+        def phi(t: Any, index: tuple[int, ...] = index) -> Any:
+            moved = x.astype(complex) if isinstance(t, complex) else x.copy()
+            moved[index] += t
+            return evaluate(moved)
+
+        gradient[index], error[index] = estimate(phi, step_for(float(x[index])), method, at=float(x[index]))
+    return gradient, error
 
 
 def _note(values: list[float], value: Any) -> Any:
@@ -109,7 +140,7 @@ def _on_copies(f: Callable[[Any], Any], like: Any, name: str) -> Callable[[Array
         with no_grad():
             y = f(argument)
         y = np.asarray(y._data if isinstance(y, Variable) else y)
-        if y.size != 1 or y.dtype.kind not in "biuf":
+        if y.size != 1 or y.dtype.kind not in ("biufc" if np.iscomplexobj(point) else "biuf"):
             what = f"shape {y.shape}" if y.dtype.kind in "biuf" else f"type {y.dtype}"
             raise NumericalError(f"{name}: f must return one real number, and it returned {what}; sum or average it")
         return y.reshape(())[()]

@@ -1,0 +1,136 @@
+"""Difference quotients with an error bar: the arithmetic under every numerical derivative here.
+
+A difference quotient errs in two ways. A long step errs by the curvature of the function (truncation), a short one by the
+rounding of its values, which is divided by the step. `estimate` takes several steps, extrapolates the truncation away, and
+reports what remains of both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from tinygrad_edu.graph import Array
+
+METHODS = ("central", "ridders", "forward", "backward", "complex")
+
+
+class Estimate(NamedTuple):
+    """A numerical derivative and by how much it may be wrong, in the shape of the function's values."""
+
+    value: Array
+    error: Array
+
+
+def estimate(
+    phi: Callable[[Any], Any],
+    scale: float = 1.0,
+    method: str = "ridders",
+    eps: float | None = None,
+    at: float = 0.0,
+    size: float = 0.0,
+) -> Estimate:
+    """dφ/dt at t = 0, for a function of one number with real values of any shape.
+
+    Parameters
+    ----------
+    phi: the function. It is called with steps t; for the method "complex", with an imaginary one.
+    scale: the length over which φ changes: steps are a part of it.
+    method: "central" is one central difference, "ridders" extrapolates central differences (C. Ridders, 1982), "forward" and
+        "backward" extrapolate one-sided ones, for kinks; "complex" is Im φ(ih) / h, which has no rounding error at all but needs a
+        φ that is analytic and computes with complex numbers (Squire and Trapp, 1998).
+    eps: the precision of φ's values, by default that of their dtype.
+    at: the number that φ adds its steps to: a step is then what is left of it after that sum is rounded.
+    size: how large the numbers are that φ's values were computed from, if larger than the values.
+
+    >>> from tinygrad_edu.testing.differences import estimate
+    >>> import numpy as np
+    >>> value, error = estimate(lambda t: np.exp(1 + t))
+    >>> bool(abs(value - np.e) < error < 1e-9)
+    True
+    """
+    if method == "complex":
+        h = 1e-20 * scale
+        value = np.imag(phi(1j * h)) / h
+        return Estimate(value, 4 * np.finfo(float).eps * np.abs(value))
+    if method not in METHODS:
+        raise ArgumentError(f"method is one of {', '.join(METHODS)}, not {method!r}")
+    rounding = _Rounding(phi, eps, at, size)
+    if method == "central":
+        h = scale * rounding.eps ** (1 / 3)
+        wide, narrow = rounding.central(h), rounding.central(h / 2)
+        return Estimate(narrow, np.abs(wide - narrow) + rounding.of(h / 2))
+    if method == "ridders":
+        # Start with long steps: a fifth-order extrapolation of them beats a short one. Each is 0.6 of the one before.
+        steps = [scale * rounding.eps ** (1 / 8) * 0.6**k for k in range(10)]
+        return _extrapolated([(rounding.central(h), rounding.of(h)) for h in steps], steps, order=2)
+    sign = 1 if method == "forward" else -1
+    steps = [scale * rounding.eps ** (1 / 6) * 0.5**k for k in range(10)]
+    return _extrapolated([(rounding.one_sided(sign * h), 2 * rounding.of(h)) for h in steps], steps, order=1)
+
+
+class _Rounding:
+    """φ, with a look at how large its values are: rounding is a part of that."""
+
+    def __init__(self, phi: Callable[[Any], Any], eps: float | None, origin: float, size: float) -> None:
+        self.phi = phi
+        self.origin = origin
+        self.here = np.asarray(phi(0.0))
+        kind = self.here.dtype.kind
+        facts = np.finfo(self.here.dtype if kind == "f" else float)
+        self.eps = eps or float(facts.eps)
+        self.tiny = float(facts.tiny)  # what is smaller loses digits, and then all of itself
+        self.largest = np.maximum(np.abs(self.here.astype(float)), size)
+
+    def at(self, t: float) -> Array:
+        y = np.asarray(self.phi(t), float)
+        self.largest = np.maximum(self.largest, np.abs(y))
+        return y
+
+    def central(self, h: float) -> Array:
+        length = (self.origin + h) - (self.origin - h)
+        return np.asarray((self.at(h) - self.at(-h)) / length) if length else np.full(self.here.shape, np.nan)
+
+    def one_sided(self, h: float) -> Array:
+        length = (self.origin + h) - self.origin
+        return np.asarray((self.at(h) - self.here) / length) if length else np.full(self.here.shape, np.nan)
+
+    def of(self, h: float) -> Array:
+        """What rounding can do to a difference with this step."""
+        return np.asarray((4 * self.eps * self.largest + self.tiny) / h)
+
+
+def _extrapolated(quotients: Sequence[tuple[Array, Array]], steps: Sequence[float], order: int) -> Estimate:
+    """Neville's scheme: the value at step 0 of the polynomial through the quotients, taken where its error bar is smallest, for
+    each element on its own. ``order`` is the power of the step by which the error starts (and goes on: 2 for h², h⁴, …)."""
+    best = np.array(quotients[0][0], float)
+    bar = np.full(best.shape, np.inf)
+    row: list[tuple[Array, Array]] = []
+    with np.errstate(all="ignore"):
+        for i, (quotient, rounding) in enumerate(quotients):
+            new = [(quotient, rounding)]
+            for j in range(1, min(i, 6) + 1):
+                ratio = (steps[i - j] / steps[i]) ** order
+                before, noise_before = row[j - 1]
+                here, noise = new[-1]
+                value = here + (here - before) / (ratio - 1)
+                amplified = (ratio * noise + noise_before) / (ratio - 1)
+                truncation = np.maximum(np.abs(value - here), np.abs(value - before))
+                error = truncation + amplified
+                better = np.isfinite(value) & (error < bar)
+                best = np.where(better, value, best)
+                bar = np.where(better, error, bar)
+                new.append((value, amplified))
+            row = new
+    return Estimate(best, bar)
+
+
+def step_for(x: float) -> float:
+    """The length over which a function of ``x`` may be thought to change: x's own size, or 1 at 0."""
+    return math.fabs(x) or 1.0

@@ -1,0 +1,226 @@
+"""Judging analytic derivatives of a scalar function of arrays against numerical ones: match, mismatch, kink or inconclusive.
+
+No tensors are needed here: the function may be anything that takes arrays and returns a number. A derivative is first compared
+with two central differences, which is enough nearly always. Only where they disagree the judge looks closer: with extrapolated
+differences over several lengths, and from each side alone.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.testing.differences import estimate
+
+if TYPE_CHECKING:
+    from tinygrad_edu.graph import Array
+
+    Value = Callable[[list[Array]], Any]
+
+MATCH, KINK, INCONCLUSIVE, MISMATCH = VERDICTS = ("match", "kink", "inconclusive", "mismatch")
+
+STEP = 1e-3  # of the wider of two central differences, for inputs of size 1 or more
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What counts as agreement: |analytic − numerical| ≤ absolute + relative · |numerical| + the error bar. An error bar above
+    ``noise`` and above a tenth of the derivative proves nothing."""
+
+    relative: float
+    absolute: float
+    noise: float
+
+    def covers(self, analytic: float, numerical: float, error: float) -> bool:
+        # A nan is covered by nothing.
+        return abs(analytic - numerical) <= self.absolute + self.relative * abs(numerical) + error
+
+    def settles(self, analytic: float, numerical: float, error: float) -> bool:
+        """Whether they agree, and that says something."""
+        return self.covers(analytic, numerical, error) and error <= max(self.noise, 0.1 * abs(numerical))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One derivative and what was found of it. ``reason`` says why it is a kink, or inconclusive."""
+
+    verdict: str
+    analytic: complex
+    numerical: complex
+    error: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A straight way through the inputs along which a derivative is judged: an element of one input, or a direction of all."""
+
+    label: str  # "element (0, 3)" or "direction 2"
+    input: int
+    index: tuple[int, ...] | None
+    at: float  # where on it we are
+    size: float  # how large the numbers are that move
+    moved: Callable[[float], list[Array]]  # the inputs after a step
+
+
+def elements_of(
+    inputs: Sequence[Array], position: int, only: Iterable[tuple[int, ...]] | None = None
+) -> Iterable[tuple[Line, complex]]:
+    """The lines along every element of one input (or those listed), each with its unit: 1, and i for complex numbers."""
+    x = inputs[position]
+    for index in np.ndindex(x.shape) if only is None else only:
+        for unit in (1, 1j) if x.dtype.kind == "c" else (1,):
+
+            def moved(step: float, index: tuple[int, ...] = index, unit: complex = unit) -> list[Array]:
+                there = x.copy()
+                there[index] += unit * step
+                return [*inputs[:position], there, *inputs[position + 1 :]]
+
+            here = x[index].imag if unit == 1j else x[index].real
+            yield Line(f"element {index}", position, index, float(here), float(np.abs(x[index])), moved), unit
+
+
+def direction(inputs: Sequence[Array], vectors: Sequence[Array | None], label: str, position: int = -1) -> Line:
+    """The line along a direction: one vector for each input, None where it does not move."""
+
+    def moved(step: float) -> list[Array]:
+        return [x if v is None else x + step * v for x, v in zip(inputs, vectors, strict=True)]
+
+    # The step is a part of the smallest number that moves, so that none is carried over a pole or kink at 0; but not of a tiny one.
+    sizes = [np.abs(x[v != 0] / v[v != 0]) for x, v in zip(inputs, vectors, strict=True) if v is not None and v.any()]
+    size = float(np.clip(np.min(np.concatenate(sizes)), 1e-2, None)) if sizes else 1.0
+    return Line(label, position, None, 0.0, size, moved)
+
+
+def weighted(y: Any, weights: Any) -> Array:
+    """The terms of a projection, in the precision of the values. They are added up only after differences have been taken, so that
+    a term that does not change brings no rounding in."""
+    y = np.asarray(y)
+    terms = np.ravel(np.real(y * np.conj(weights)))
+    return terms.astype(y.real.dtype) if y.dtype.kind in "fc" else terms
+
+
+def judge(value: Value, line: Line, analytic: float, tolerance: Tolerance, base: Array) -> Judgement:
+    """The verdict on one directional derivative along a line. ``value`` gives the terms of a sum at some inputs, and ``base`` those
+    where we are; their dtype says how precise they are."""
+    eps = float(np.finfo(base.dtype if base.dtype.kind == "f" else float).eps)
+
+    def terms(step: float) -> Array:
+        return np.asarray(value(line.moved(step)), float)
+
+    numerical, rounding, size = _quick(terms, line, base, eps)
+    if tolerance.settles(analytic, numerical, rounding):
+        return Judgement(MATCH, analytic, numerical, rounding)
+
+    def change(step: float) -> float:
+        return float(np.sum(terms(step) - base)) if step else 0.0
+
+    if not np.isfinite(base).all():
+        return Judgement(INCONCLUSIVE, analytic, np.nan, np.inf, "f is not finite at this point")
+    return _closely(_Curve(change, line.at, eps, max(size, _depending(terms, line, base))), line.size or 1.0, analytic, tolerance)
+
+
+def _depending(terms: Callable[[float], Array], line: Line, base: Array) -> float:
+    """The size of the terms that depend on the line at all. In a short step a small change may be lost in a large term, and then
+    nothing changes; in a step this long it shows."""
+    try:
+        with np.errstate(all="ignore"):
+            there = terms(1e3 + 1e6 * line.size)
+        return float(np.sum(np.abs(base), where=~(there == base)))
+    except (ArithmeticError, ValueError):
+        return float(np.sum(np.abs(base)))
+
+
+def _quick(terms: Callable[[float], Array], line: Line, base: Array, eps: float) -> tuple[float, float, float]:
+    """Central differences at two steps, combined so that the error of order h² cancels (Richardson, 1911): what is left is of
+    order h⁴, and the steps can be long enough for rounding to matter little. Returns how much it may matter, too, and the size of
+    what changes."""
+    # Short beside a small input, and never lost beside a large one.
+    h = max(STEP * min(1.0, line.size or 1.0), 1e-7, 1e-6 * line.size)
+    up, down, near_up, near_down = [terms(step) for step in (h, -h, h / 2, -h / 2)]
+    wide = float(np.sum(up - down)) / ((line.at + h) - (line.at - h))
+    narrow = float(np.sum(near_up - near_down)) / ((line.at + h / 2) - (line.at - h / 2))
+    changing = (up != down) | (up != base)
+    size = float(np.sum(np.maximum(np.abs(up), np.abs(base)), where=changing))
+    return (4 * narrow - wide) / 3, (8 * eps * size + float(np.finfo(float).tiny)) / h, size
+
+
+class _Curve(NamedTuple):
+    """The function along a line, as its change from where we are."""
+
+    change: Callable[[float], float]
+    at: float
+    eps: float
+    size: float  # of the terms that the change is a difference of
+
+    def slope(self, length: float, method: str) -> Side:
+        """A numerical derivative over some length."""
+        try:
+            return Side(*map(float, estimate(self.change, length, method, self.eps, self.at, self.size)))
+        except (ArithmeticError, ValueError):  # f does not like a point so far away
+            return Side(np.nan, np.inf)
+
+
+def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) -> Judgement:
+    """The ladder for what two differences do not settle."""
+    with np.errstate(all="ignore"):
+        lengths = list(dict.fromkeys([size, 1.0, 1e-2 * size, 1e-4 * size]))
+        found = sorted([curve.slope(length, "ridders") for length in lengths], key=lambda e: e.error)
+        for value, error in found:
+            if tolerance.settles(analytic, value, error):
+                return Judgement(MATCH, analytic, value, error)
+        left = min((curve.slope(length, "backward") for length in lengths), key=lambda e: e.error)
+        right = min((curve.slope(length, "forward") for length in lengths), key=lambda e: e.error)
+    fits = [side for side in (left, right) if tolerance.covers(analytic, *side)]
+    value, error = found[0]
+    if _differ(left, right, tolerance):
+        between = bool(fits) or min(left.value, right.value) <= analytic <= max(left.value, right.value)
+        reason = f"a kink: the derivative is {left.value:.6g} on the left and {right.value:.6g} on the right"
+        return Judgement(KINK if between else MISMATCH, analytic, value, error, reason)
+    if tolerance.settles(analytic, *left) and tolerance.settles(analytic, *right):
+        return Judgement(MATCH, analytic, left.value, left.error, "a kink is near")
+    return _unsettled(found, analytic, tolerance)
+
+
+def _unsettled(found: list[Side], analytic: float, tolerance: Tolerance) -> Judgement:
+    """A mismatch, if the numerical derivative is known well enough to say so."""
+    (value, error), *others = found
+    verdict, reason = MISMATCH, ""
+    if not np.isfinite(error):
+        verdict, reason = INCONCLUSIVE, "no difference quotient is finite: f is not defined, or jumps, near this point"
+    elif error > 0.2 * abs(analytic - value):
+        verdict, reason = INCONCLUSIVE, f"rounding or a jump hides it: the numerical derivative is known to ± {error:.2g} only"
+    elif (
+        others
+        and others[0].error < abs(value)
+        and abs(others[0].value - value) > 10 * (others[0].error + error) + tolerance.absolute
+    ):
+        verdict, reason = INCONCLUSIVE, "f changes faster than difference quotients can follow: they depend on the step"
+    return Judgement(verdict, analytic, value, error, reason)
+
+
+class Side(NamedTuple):
+    """A numerical derivative with its error bar, as plain numbers."""
+
+    value: float
+    error: float
+
+
+def _differ(left: Side, right: Side, tolerance: Tolerance) -> bool:
+    """Whether two one-sided derivatives are surely different."""
+    noise = 3 * (left.error + right.error) + 10 * (tolerance.absolute + tolerance.relative * max(abs(left.value), abs(right.value)))
+    return bool(np.isfinite(noise) and abs(left.value - right.value) > noise)
+
+
+def complex_judgement(parts: list[tuple[Judgement, complex]]) -> Judgement:
+    """The verdict on a complex element from those on its real and its imaginary part: the worse of the two."""
+    if len(parts) == 1:
+        return parts[0][0]
+    worst = max((j for j, _ in parts), key=lambda j: VERDICTS.index(j.verdict))
+    total = functools.partial(sum, start=0j)
+    analytic, numerical = total(j.analytic * unit for j, unit in parts), total(j.numerical * unit for j, unit in parts)
+    return Judgement(worst.verdict, analytic, numerical, max(j.error for j, _ in parts), worst.reason)
