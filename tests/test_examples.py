@@ -62,6 +62,9 @@ Z2 [0.62624937 0.7710107 ]
 Y  [0.31682708 0.69627909]
 a batch of two: Y has shape (2, 2)
 """,
+    "book_layers": """\
+the gradient of ForgetfulAffine is wrong: 18 match, 2 mismatch
+""",
     "two_layer_net_digits": """\
 Sequential(): 3,760 parameters
   0 = Linear(64, 50): 3,250 parameters
