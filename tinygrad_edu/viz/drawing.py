@@ -46,6 +46,8 @@ TENSOR = {
     "result": ROUND | {"color": "#B35A00", "fillcolor": "#FDE3B8", "peripheries": "2"},
 }
 
+HIGHLIGHT = {"color": "#C00000", "fillcolor": "#FFD9D9", "fontcolor": "#900000", "penwidth": "3"}
+
 # Operations whose operands may change places, so that the picture need not name them.
 COMMUTATIVE = frozenset({"add", "multiply", "maximum", "minimum"})
 
@@ -86,6 +88,8 @@ def draw(nodes: Sequence[GraphNode], edges: Sequence[GraphEdge]) -> graphviz.Dig
             style = {"shape": "point", "width": "0.08"}  # arrows to and from an empty text would disappear
         if node.formula:
             style["tooltip"] = text(node.formula)
+        if node.highlight:
+            style |= HIGHLIGHT
         if id in named:
             style["ordering"] = "in"
         boxes[node.scope].node(id, label=text(node.label), **style)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.errors import ArgumentError
 from tinygrad_edu.graph import Variable
@@ -29,6 +30,7 @@ class Graph:
     show: what to write beside each tensor: "shape", "dtype", "value", "grad". Nobody keeps values, so they are computed again, and
         left out where an array is gone or has changed since. Gradients are those of ``tensor``; where they cannot be computed,
         because it is no scalar or its graph was released, only leaves have one, their ``.grad``. Nothing is changed by looking.
+    highlight: vertices of the recorded graph to draw in red, each with the reason, which is written beside it.
 
     ``nodes`` and ``edges`` hold the graph as data, in the order of the program: an operation follows its inputs, and is followed by
     its result. Raises `ArgumentError` when ``show`` has another word. Counterpart: ``torchviz.make_dot``.
@@ -48,13 +50,13 @@ class Graph:
     edges: tuple[GraphEdge, ...]
     show: tuple[str, ...]
 
-    def __init__(self, tensor: Variable, *, show: tuple[str, ...] = ("shape",)) -> None:
+    def __init__(self, tensor: Variable, *, show: tuple[str, ...] = ("shape",), highlight: Mapping[Any, str] | None = None) -> None:
         words = (show,) if isinstance(show, str) else tuple(show)
         unknown = [repr(word) for word in words if word not in SHOW]
         if unknown:
             known = ", ".join(map(repr, SHOW))
             raise ArgumentError(f"graph(show={words!r}): {', '.join(unknown)} cannot be shown; the words are {known}")
-        nodes, edges = structure(tensor, frozenset(words))
+        nodes, edges = structure(tensor, frozenset(words), highlight or {})
         for name, value in (("nodes", nodes), ("edges", edges), ("show", words)):
             object.__setattr__(self, name, value)
 

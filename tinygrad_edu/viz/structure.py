@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from operator import attrgetter
@@ -41,6 +41,7 @@ class GraphNode:
     role: Role | None = None
     value: Array | None = field(default=None, compare=False)
     grad: Array | None = field(default=None, compare=False)
+    highlight: str | None = None  # why it is drawn in red
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,9 @@ class Number:
         self.dtype = getattr(value, "dtype", None)
 
 
-def structure(root: Variable, show: frozenset[str]) -> tuple[tuple[GraphNode, ...], tuple[GraphEdge, ...]]:
+def structure(
+    root: Variable, show: frozenset[str], highlight: Mapping[Any, str]
+) -> tuple[tuple[GraphNode, ...], tuple[GraphEdge, ...]]:
     """The picture's nodes and edges, in the order of the program."""
     # A result that was not recorded has no vertex yet.
     start = root._node or Constant(root._data, root._data.shape, root._data.dtype)
@@ -88,15 +91,18 @@ def structure(root: Variable, show: frozenset[str]) -> tuple[tuple[GraphNode, ..
                 name = f"{op.operands[0]}[{position}]" if op.variadic else op.operands[position]
                 edges.append(GraphEdge(ids[operand], id, position, name))
             edges.append(GraphEdge(id, result))
-            nodes.append(GraphNode(id, "op", op.label, scope, op=op.name, formula=op.formula))
+            why = highlight.get(vertex)
+            label = op.label if why is None else f"{op.label}\n{why}"
+            nodes.append(GraphNode(id, "op", label, scope, op=op.name, formula=op.formula, highlight=why))
         else:
             result = f"i{len(ids) - number + 1}"
             role = "leaf" if isinstance(vertex, Leaf) else "constant"
         ids[vertex] = result
         value, grad = values.get(vertex), grads.get(vertex)
-        label = "\n".join(lines(vertex, show, value, grad))
+        why = None if isinstance(vertex, Node) else highlight.get(vertex)
+        label = "\n".join([*lines(vertex, show, value, grad), *([why] if why else [])])
         facts = {"name": vertex.name, "shape": vertex.shape, "dtype": vertex.dtype}
-        nodes.append(GraphNode(result, "tensor", label, scope, **facts, role=role, value=value, grad=grad))
+        nodes.append(GraphNode(result, "tensor", label, scope, **facts, role=role, value=value, grad=grad, highlight=why))
     return tuple(nodes), tuple(edges)
 
 
