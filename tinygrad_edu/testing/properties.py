@@ -1,0 +1,307 @@
+"""`property_test`: what must hold for every operation and every differentiable function, tried on drawn calls of it.
+
+The properties are functions of an `Example`, a call. The library's own operations are tested with the same ones.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu.errors import ArgumentError, GradientMismatchError, LawError
+from tinygrad_edu.ops import flip
+from tinygrad_edu.registry import REGISTRY, Case, Kink, Operation, split_signature
+from tinygrad_edu.tensor import Tensor, from_numpy
+from tinygrad_edu.testing.check import WATCHERS, check_gradients
+from tinygrad_edu.testing.lazy import hypothesis
+from tinygrad_edu.testing.report import GradientReport
+
+if TYPE_CHECKING:
+    from tinygrad_edu.graph import Array
+    from tinygrad_edu.testing.examples import Example
+
+
+def property_test(
+    f: Callable[..., Any],
+    /,
+    *,
+    cases: Sequence[Case] | None = None,
+    reference: Callable[..., Any] | None = None,
+    order: int | None = None,
+    max_examples: int | None = None,
+    **domains: Any,
+) -> Callable[[], None]:
+    """The property test of an operation, or of any function of tensors, as a test for pytest: a function without arguments.
+
+    On calls that Hypothesis draws it tries that the result is that of the reference, where there is one; that the derivatives agree
+    with numerical ones, in float64 up to ``order`` and in float32 to the first; that float32 stays float32; that operands are not
+    written to; that their layout in memory makes no difference; that a derivative that is recorded, to be differentiated again, is
+    the plain one; that calls in one graph leave each other alone; and that the derivatives at declared kinks are the declared ones.
+
+    Parameters
+    ----------
+    f: an operation that was declared with `primitive`, or a function.
+    domains: for each operand its `reals` or `complexes`, or an array, if it is not differentiated; for each piece of metadata a
+        list of alternatives. They are what `Case` takes. Shapes that they leave open are drawn so that they broadcast.
+    cases: several such regions, as `Case` objects. Without any, those that the operation declares.
+    reference: a function that computes the same from arrays; by default what the operation declares.
+    order: how often ``f`` is differentiated; by default what the operation declares, or 2.
+    max_examples: how many calls are drawn, by default what the Hypothesis profile says. Everything else follows the profile,
+        but there is no deadline.
+
+    Raises `ArgumentError` when there is nothing to draw from. The test raises `LawError` or `GradientMismatchError`, and Hypothesis
+    adds the smallest call that fails.
+
+    >>> import tinygrad_edu as tg
+    >>> @tg.primitive(elementwise=True, cases=[tg.Case(x=tg.reals(-2, 2))])
+    ... def cube(x):
+    ...     '''y = x³        ∂L/∂x = 3 g x²'''
+    ...     return x**3
+    >>> cube.vjp(x=lambda g, x: 3 * g * x**2)
+    >>> test_cube = tg.testing.property_test(cube)
+    >>> test_cube()
+    >>> tg.testing.property_test(lambda x, w: tg.tanh(x @ w), x=tg.reals(shape=("n",)), w=tg.reals(shape=("n", 2)))()
+    """
+    from tinygrad_edu.testing.examples import examples
+
+    operation = _operation(f, cases, reference, order, domains)
+
+    def test(call: Example | Kink) -> None:
+        if isinstance(call, Kink):
+            declared_at_kink(operation, call)
+        else:
+            for holds in PROPERTIES.values():
+                holds(call)
+
+    test.__name__ = test.__qualname__ = f"test_{operation.name.strip('<>')}"
+    test.__doc__ = f"The properties of {operation.name}."
+    test.__module__ = sys._getframe(1).f_globals.get("__name__", __name__)
+    h = hypothesis()
+    test = h.given(call=examples(operation))(test)
+    for kink in operation.kinks:
+        test = h.example(call=kink)(test)
+    changes = {} if max_examples is None else {"max_examples": max_examples}
+    return h.settings(deadline=None, **changes)(test)  # type: ignore[no-any-return]
+
+
+def _operation(
+    f: Any, cases: Sequence[Case] | None, reference: Callable[..., Any] | None, order: int | None, domains: dict[str, Any]
+) -> Operation:
+    """What is known of the function to be tested."""
+    known = getattr(f, "op", None) or next((op for op in REGISTRY.values() if op.function is f), None)
+    name = known.name if known else getattr(f, "__name__", type(f).__name__)
+    operands = known.operands if known else split_signature(f)[0]
+    cases = list(cases if cases is not None else known.cases if known and not domains else ())
+    cases += [Case(**domains)] if domains else []
+    if not cases:
+        raise ArgumentError(
+            f"property_test: {name} declares no case to draw from: give a domain for each operand, as in "
+            f"property_test({name}, {', '.join(f'{operand}=tg.reals()' for operand in operands)})"
+        )
+    if known is None:  # a list of alternatives is metadata, as it is after the operands
+        operands = tuple(n for n in operands if not any(isinstance(case.domains.get(n), list) for case in cases))
+    variadic = known is not None and known.variadic
+    missing = [n for case in cases for n in operands[: 1 if variadic else None] if n not in case.domains]
+    if missing:
+        raise ArgumentError(
+            f"property_test: {name} has no domain for operand {' and '.join(dict.fromkeys(missing))}: give "
+            f"{missing[0]}=tg.reals(), or an array, if it is not differentiated"
+        )
+    return Operation(
+        name,
+        f,
+        operands,
+        variadic,
+        known is None or known.elementwise,  # shapes that broadcast, where the domains leave them open
+        cases,
+        reference or (known.reference if known else None),
+        order or (known.orders if known else 2),
+        kinks=known.kinks if known else (),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- properties
+
+
+def agrees_with_reference(example: Example) -> None:
+    """On arrays and on tensors, the result has the numbers, the shape and the dtype of the reference's; arrays make arrays, and
+    tensors tensors."""
+    if example.operation.reference is None:
+        return
+    with np.errstate(all="ignore"):
+        expected = np.asarray(example.call(example.arrays, example.operation.reference))
+    on_arrays, on_tensors = example.call(example.arrays), example.call(example.tensors())
+    for kind, result in (("arrays", on_arrays), ("tensors", on_tensors)):
+        if isinstance(result, Tensor) != (kind == "tensors"):
+            raise LawError(f"{example.operation.name} of {kind} returned {type(result).__name__}\n  called as {example!r}")
+        what = f"on {kind}, {example.operation.name} disagrees with its reference"
+        _same(example, what, plain(result), expected, 1e-12, 1e-13)
+
+
+def has_right_derivatives(example: Example) -> None:
+    """The derivatives agree with numerical ones, up to the operation's order."""
+    f, real = example.function_of_reals()
+    _assert(f, real, order=example.operation.orders)
+
+
+def _assert(f: Callable[..., Any], inputs: list[Any], **options: Any) -> None:
+    if inputs and not (report := check_gradients(f, *inputs, **options)).ok:
+        # The report is put into words when somebody reads the error: it looks for the culprit, and most examples that fail are
+        # only steps on the way to the smallest.
+        raise GradientMismatchError(report)
+
+
+def keeps_float32(example: Example) -> None:
+    """From float32 operands come a float32 result and float32 gradients of the operands' shapes, with the right numbers; and the
+    operands stay as they were."""
+    name = example.operation.name
+    tensors = example.tensors(np.float32)
+    before = [plain(t).copy() if real else None for t, real in zip(tensors, example.real, strict=True)]
+    y = example.call(tensors)
+    asked = example.params.get("dtype")
+    _is(example, "the dtype of the result from float32 operands", y.dtype, *([np.dtype(asked)] if asked else FLOAT32))
+    y.backward(np.ones(y.shape))
+    for position, (tensor, array, value) in enumerate(zip(tensors, example.arrays, before, strict=True)):
+        if value is not None:
+            _same(example, f"{name} writes to its operand {position}", plain(tensor), value, 0, 0)
+            _is(example, f"whether operand {position} can be written to afterwards", tensor.data.flags.writeable, True)
+            found = None if tensor.grad is None else (tensor.grad.shape, tensor.grad.dtype)
+            _is(example, f"the gradient of operand {position}", found, (tensor.shape, example.dtype_of(array, np.float32)))
+    f, _ = example.function_of_reals()
+    if not asked:
+        narrow = example.differentiated(np.float32)
+        _assert(f, narrow, order=1, rtol=1e-3, atol=1e-3, modes=("vjp",), elementwise=False, directions=1)
+
+
+FLOAT32 = (np.dtype("f4"), np.dtype("c8"))
+
+
+def ignores_memory_layout(example: Example) -> None:
+    """How the operands and the cotangent lie in memory makes no difference."""
+    from tinygrad_edu.testing.strategies import Layout
+
+    results = []
+    for layout in (Layout("contiguous"), Layout("strided")):
+        tensors = [
+            from_numpy(layout(a), requires_grad=True) if real else a for a, real in zip(example.arrays, example.real, strict=True)
+        ]
+        y = example.call(tensors)
+        # backward() copies the gradient that it is given. The cotangent of flip's operand is a view.
+        end = y if layout.name == "contiguous" else flip(flip(y))
+        end.backward(layout(np.arange(1.0, 1 + y.size).reshape(y.shape)))
+        results.append([plain(y), *_gradients(tensors)])
+    _same_gradients(example, "strided operands change", results, 1e-10, 1e-12)
+
+
+def is_recorded_as_computed(example: Example) -> None:
+    """The derivative with ``create_graph=True`` is the one without, in float64 and in float32."""
+    for precision, exact in ((np.float64, 1e-11), (np.float32, 1e-4)):
+        results = []
+        for create_graph in (False, True):
+            tensors = example.tensors(precision)
+            y = example.call(tensors)
+            y.backward(np.cos(np.arange(y.size)).reshape(y.shape), create_graph=create_graph)
+            results.append([plain(y), *_gradients(tensors)])
+        _same_gradients(example, f"in {np.dtype(precision)}, recording the derivative changes", results, exact, exact)
+
+
+def leaves_other_calls_alone(example: Example) -> None:
+    """Three calls in one graph have the gradients that each has alone, though the first two share a cotangent: no rule writes to
+    what it is handed, nor returns the same memory twice."""
+    example = prepared(example)
+    alone, *together = [example.tensors() for _ in range(4)]
+    y = example.call(alone)
+    weights = np.cos(np.arange(y.size)).reshape(y.shape)
+    y.backward(weights)
+    first, second, third = [example.call(tensors) for tensors in together]
+    (first + second + 2 * third).backward(weights)
+    for factor, tensors in zip((1, 1, 2), together, strict=True):
+        results = [[plain(y), *[factor * g for g in _gradients(alone)]], [plain(y), *_gradients(tensors)]]
+        _same_gradients(example, "other calls in the same graph change", results, 1e-9, 1e-9)
+
+
+def prepared(example: Example) -> Example:
+    """The same call, with the operands as the case's ``before`` makes them."""
+    arrays = [np.asarray(a) for a in example._prepared(example.arrays)]
+    return replace(example, arrays=arrays, case=Case(after=example.case.after, **example.case.domains))
+
+
+PROPERTIES: dict[str, Callable[[Any], None]] = {
+    "reference": agrees_with_reference,
+    "derivatives": has_right_derivatives,
+    "float32": keeps_float32,
+    "layout": ignores_memory_layout,
+    "recorded": is_recorded_as_computed,
+    "calls": leaves_other_calls_alone,
+}
+
+
+def declared_at_kink(operation: Operation, kink: Kink) -> None:
+    """The derivative at a kink is the declared one."""
+    from tinygrad_edu.testing.examples import flat
+
+    values = {name: np.asarray(value) for name, value in kink.at.items() if name in kink.gradient}
+    operands = {name: value.astype(np.result_type(value, np.float64)) for name, value in values.items()}
+
+    def f(*values: Any) -> Any:
+        given = {**kink.at, **dict(zip(operands, values, strict=True))}
+        y = operation.function(*[given.pop(name) for name in operation.operands], **given)
+        return flat(y) if isinstance(y, tuple | list) else y
+
+    f.operation, f.kink = operation, kink  # type: ignore[attr-defined] # read by the coverage report
+    tensors = {name: Tensor(value, requires_grad=True) for name, value in operands.items()}
+    y = f(*tensors.values())
+    y.backward(np.broadcast_to(kink.weights, y.shape))
+    for name, found in zip(operands, _gradients(list(tensors.values())), strict=True):
+        expected = kink.gradient[name]
+        if not np.allclose(found, expected, rtol=1e-9, atol=1e-12):
+            raise LawError(
+                f"{operation.name} declares the derivative {expected} of {name} at its kink {kink.where}, and it is "
+                f"{found.tolist()}\n"
+                f"  called with {', '.join(f'{name}={value!r}' for name, value in kink.at.items())}"
+            )
+    for tell in WATCHERS:
+        tell(f, GradientReport(operation.name, tuple(operands.values()), largest=(1.0,)))
+
+
+# ------------------------------------------------------------------------------------------------------------ comparisons
+
+
+def plain(value: Any) -> Array:
+    """A tensor's array, or anything else as an array."""
+    return value.numpy() if isinstance(value, Tensor) else np.asarray(value)
+
+
+def _gradients(tensors: Sequence[Any]) -> list[Array]:
+    variables = [t for t in tensors if isinstance(t, Tensor) and t.requires_grad]
+    return [np.zeros(t.shape, t.dtype) if t.grad is None else plain(t.grad) for t in variables]
+
+
+def _is(example: Example, what: str, found: Any, *expected: Any) -> None:
+    if found not in expected:
+        raise LawError(
+            f"{example.operation.name}: {what} is {found}, and should be {' or '.join(map(str, expected))}\n  called as {example!r}"
+        )
+
+
+def _same_gradients(example: Example, what: str, results: list[list[Array]], rtol: float, atol: float) -> None:
+    """Compare a result and its gradients with another result and its gradients."""
+    for position, (a, b) in enumerate(zip(*results, strict=True)):
+        part = f"the gradient of operand {position - 1}" if position else "the result"
+        _same(example, f"{what} {part} of {example.operation.name}", b, a, rtol, atol)
+
+
+def _same(example: Example, what: str, found: Array, expected: Array, rtol: float, atol: float) -> None:
+    if found.shape != expected.shape or found.dtype != expected.dtype:
+        shapes = f"shape {found.shape}, {found.dtype}, for shape {expected.shape}, {expected.dtype}"
+        raise LawError(f"{what}: {shapes}\n  called as {example!r}")
+    if not np.allclose(found, expected, rtol, atol, equal_nan=True):
+        raise LawError(f"{what}:\n  found    {_text(found)}\n  expected {_text(expected)}\n  called as {example!r}")
+
+
+def _text(array: Array) -> str:
+    return np.array2string(array, precision=10, threshold=30, prefix=" " * 11)
