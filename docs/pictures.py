@@ -30,8 +30,37 @@ def graph(name: str) -> Any:
     return namespace["picture"]
 
 
+def step_size() -> None:
+    """The error of difference quotients of sin at 1 against their step, and of the extrapolated one with its error bar."""
+    import matplotlib as mpl
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from tinygrad_edu.testing.differences import estimate
+
+    mpl.rcParams["svg.hashsalt"] = "tinygrad_edu"  # the same file each time
+    h = np.logspace(-15, 0, 121)
+    exact = np.cos(1.0)
+    forward = np.abs((np.sin(1 + h) - np.sin(1)) / h - exact)
+    central = np.abs((np.sin(1 + h) - np.sin(1 - h)) / (2 * h) - exact)
+    value, bar = estimate(lambda t: np.sin(1 + t))
+    axes = (figure := Figure(figsize=(7.2, 4.2), layout="constrained")).subplots()
+    axes.loglog(h, forward, ".", color="#B35A00", label="forward difference, (f(x + h) − f(x)) / h")
+    axes.loglog(h, central, "x", color="#1F5FA8", markersize=4, label="central difference, (f(x + h) − f(x − h)) / 2h")
+    axes.loglog(h, np.finfo(float).eps / h, "--", color="#777777", linewidth=1, label="rounding, ε / h")
+    axes.axhline(float(bar), color="#2A7F3E", linewidth=1.5, label="extrapolated: its error bar")
+    axes.axhline(max(float(abs(value - exact)), 1e-16), color="#2A7F3E", linewidth=1.5, linestyle=":", label="extrapolated: its error")
+    axes.axvline(1e-4, color="#777777", linewidth=1, linestyle=":")
+    axes.annotate("h = 1e-4", (1e-4, 1e-1), textcoords="offset points", xytext=(5, 0), color="#555555")
+    axes.set(xlabel="step h", ylabel="error of the derivative of sin at 1", ylim=(1e-17, 10))
+    axes.legend(loc="lower left", fontsize=8, framealpha=0.95)
+    figure.savefig(ROOT / "docs" / "images" / "step_size.svg", metadata={"Date": None})
+    print("docs/images/step_size.svg")
+
+
 def main() -> None:
     """Write every picture."""
+    step_size()
     for name in PICTURES:
         target = ROOT / "docs" / "images" / f"{name}.svg"
         picture = graph(name)
