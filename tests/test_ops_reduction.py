@@ -53,7 +53,7 @@ def test_second_derivatives_of_a_product_with_zeros_are_products_of_the_rest():
 def test_products_with_zeros_agree_with_numerical_derivatives_to_order_3(f, zeros):
     x = np.array([1.5, -2.0, 0.5, 3.0, -1.0])
     x[zeros] = 0
-    tg.testing.check_gradients(f, x, order=3)
+    tg.testing.assert_gradients(f, x, order=3)
 
 
 def test_a_long_product_costs_no_square():

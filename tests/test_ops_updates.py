@@ -34,7 +34,7 @@ def test_changes_at_every_kind_of_index_are_numpys(key):
             change(expected, v)
             y = getattr(x.at[key], how)(v)
             np.testing.assert_allclose(y.data, expected, rtol=1e-14)
-            tg.testing.check_gradients(lambda x, v: getattr(x.at[key], how)(v), array, np.asarray(v), order=1)  # noqa: B023
+            tg.testing.assert_gradients(lambda x, v: getattr(x.at[key], how)(v), array, np.asarray(v), order=1)  # noqa: B023
     np.testing.assert_array_equal(x.data, array)
     np.testing.assert_array_equal(x.at[key].get().data, array[key])
 
@@ -83,7 +83,7 @@ def test_repeated_places_are_added_to_and_multiplied_by_every_value():
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8, 13])
 def test_products_of_many_values_at_one_place_are_differentiated_twice(count):
     places = [1] * count + [0]
-    tg.testing.check_gradients(
+    tg.testing.assert_gradients(
         lambda x, v: x.at[places].multiply(v), RNG.uniform(0.5, 1.5, 3), RNG.uniform(0.5, 1.5, count + 1), order=2
     )
 

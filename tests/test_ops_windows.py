@@ -58,7 +58,7 @@ def test_windows_make_a_strided_and_dilated_convolution_with_its_gradients():
     x, w = RNG.standard_normal((2, 9)), RNG.standard_normal(3)
     expected = [[sum(row[i + 2 * k] * w[k] for k in range(3)) for i in range(0, 5, 2)] for row in x]
     np.testing.assert_allclose(convolution(x, w), expected)
-    tg.testing.check_gradients(convolution, x, w, order=2)
+    tg.testing.assert_gradients(convolution, x, w, order=2)
 
 
 def test_a_change_of_the_array_behind_a_window_is_noticed():

@@ -18,6 +18,7 @@ for NumPy code keeps working::
     ├── RuleError              RuntimeError    a derivative rule gave a gradient of the wrong shape or kind
     ├── PrimitiveError         TypeError       @primitive was given a forward, a rule or a case that does not fit
     ├── GradientMismatchError  AssertionError  the analytic gradient disagrees with the numerical one
+    ├── LawError               AssertionError  a law that every derivative obeys, or a property under test, does not hold
     ├── ConvergenceError       RuntimeError    an iteration ended without reaching its goal
     ├── NumericalError         ValueError      a numerical derivative was asked of something that has none
     └── MissingError           RuntimeError    a program or package that this feature needs is not installed
@@ -76,6 +77,10 @@ class PrimitiveError(TinygradError, TypeError):
 
 class GradientMismatchError(TinygradError, AssertionError):
     """An analytic derivative disagrees with the numerical one."""
+
+
+class LawError(TinygradError, AssertionError):
+    """A law that every derivative obeys, or a property that is tested, does not hold."""
 
 
 class ConvergenceError(TinygradError, RuntimeError):

@@ -91,7 +91,8 @@ class Kink:
 
     ``where`` and ``convention`` are words for the table of `conventions`. ``at`` gives operands (and metadata) of an example by
     name, and ``gradient`` the derivative of the result's sum with respect to each operand there: an element of Clarke's
-    generalised gradient, which the property tests verify.
+    generalised gradient, which the property tests verify. ``weights`` for the result's elements make it a weighted sum, for
+    operations such as ``sort``, whose sum has no kink.
 
     >>> import tinygrad_edu as tg
     >>> tg.Kink("a = 0", "0", at={"a": 0.0}, gradient={"a": 0.0}).where
@@ -102,6 +103,7 @@ class Kink:
     convention: str
     at: Mapping[str, Any]
     gradient: Mapping[str, Any]
+    weights: Any = 1.0
 
 
 @dataclass(eq=False)

@@ -44,9 +44,9 @@ class Module:
         """``forward``, with the module's name noted in what it records, so that pictures show one box per module."""
         caller = RUNNING.get()
         label = type(self).__name__ if caller is None else caller.label(self)
-        recording, scope, on_record, ieee = MODE.get()
+        recording, scope, on_record, ieee, on_pass = MODE.get()
         # By hand what `graph.mode` does: as a with block it would cost as much as recording an operation.
-        mode_before = MODE.set(Mode(recording, (*scope, label), on_record, ieee))
+        mode_before = MODE.set(Mode(recording, (*scope, label), on_record, ieee, on_pass))
         caller_before = RUNNING.set(Running(self))
         try:
             return self.forward(*args, **keywords)

@@ -145,7 +145,7 @@ def relu(a: Array, /) -> Array:
     return y if y.dtype.kind != "c" else floating("relu", y)
 
 
-relu.vjp(a=lambda g, y: where(y > 0, g, 0))
+relu.vjp(a=lambda g, y: where(y <= 0, 0, g))  # a nan gets a gradient, as in maximum
 
 
 def _gated(a: Array, gate: Array) -> Array:

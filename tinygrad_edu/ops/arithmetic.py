@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -141,18 +142,19 @@ reciprocal.vjp(a=lambda g, y: -g * y * y)
 
 
 def _slope(a: Any, b: Any) -> Any:
-    """b aᵇ⁻¹, but 0 and not 0 · ∞ at a = b = 0: there aᵇ is the constant 1."""
+    """b aᵇ⁻¹, but 0 and not 0 · ∞ where b = 0 and a is 0, infinite or nan: there aᵇ is the constant 1."""
     if isinstance(b, (int, float, complex)):
-        return b * a ** (b - 1 if b else 1)
+        return b * a ** (b - 1) if b else where(True, 0, a)
     if b.dtype.kind in "biu":  # a constant; and b - 1 would wrap around in an unsigned dtype
         b = np.asarray(b, float)
-        return b * a ** where(b == 0, 1, b - 1)
-    return b * a ** where(a == 0, where(b == 0, 1, b - 1), b - 1)
+    constant = (b == 0) & ((a == 0) | (abs(a) == math.inf) | (a != a))
+    return b * where(constant, 0, a) ** where(constant, 1, b - 1)
 
 
-def _log_of_base(a: Any, y: Any) -> Any:
-    """ln a, and something finite at 0, where y does not change with b. A complex power of a negative number has the complex one."""
-    a = where(a == 0, 1, a)
+def _log_of_base(a: Any, b: Any, y: Any) -> Any:
+    """ln a, and something finite where a = 0 and y = 0 or 1 does not change with b. A complex power of a negative number has the
+    complex logarithm."""
+    a = where((a == 0) & (b.real >= 0), 1, a)
     return log(a + 0j if y.dtype.kind == "c" else a)
 
 
@@ -173,7 +175,7 @@ def _log_of_base(a: Any, y: Any) -> Any:
     ],
 )
 def power(a: Array, b: Array, /) -> Array:
-    """y = aᵇ        ∂L/∂a = g b aᵇ⁻¹        ∂L/∂b = g y ln a  (0 at a = 0)
+    """y = aᵇ        ∂L/∂a = g b aᵇ⁻¹        ∂L/∂b = g y ln a  (0 at a = 0 ≤ b)
 
     Shapes broadcast; ``a ** b`` is the same. A negative base with a non-integer exponent warns and gives nan, and so does the
     derivative with respect to the exponent of any negative base; an integer array with a negative exponent is an error, as in
@@ -186,7 +188,7 @@ def power(a: Array, b: Array, /) -> Array:
     return a**b
 
 
-power.vjp(a=lambda g, a, b: g * _slope(a, b), b=lambda g, y, a: g * y * _log_of_base(a, y))
+power.vjp(a=lambda g, a, b: g * _slope(a, b), b=lambda g, y, a, b: g * y * _log_of_base(a, b, y))
 
 
 @primitive(forward=np.sqrt, elementwise=True, label="√", cases=[Case(a=reals(0.3, 4)), Case(a=complexes(0.3, 2))])
@@ -279,7 +281,10 @@ def _direction(a: Any, y: Any) -> Any:
     label="|x|",
     aliases=("absolute",),
     cases=[Case(a=reals(avoid=(0,))), Case(a=complexes(avoid=(0,)))],
-    kinks=[Kink("a = 0", "0", at={"a": 0.0}, gradient={"a": 0.0})],
+    kinks=[
+        Kink("a = 0", "0", at={"a": 0.0}, gradient={"a": 0.0}),
+        Kink("a = 0, complex", "0", at={"a": 0j}, gradient={"a": 0j}),
+    ],
 )
 def abs(a: Array, /) -> Array:
     """y = |a|        ∂L/∂a = g sign(a)  (0 at a = 0)

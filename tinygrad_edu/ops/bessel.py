@@ -3,12 +3,13 @@ require grad."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.ops.arithmetic import abs
+from tinygrad_edu.ops.arithmetic import abs, sqrt
 from tinygrad_edu.ops.comparison import sign
 from tinygrad_edu.ops.select import where
 from tinygrad_edu.primitive import primitive
@@ -132,12 +133,21 @@ def i1(a: Array, /) -> Array:
     """
 
 
-def _i2(a: Any) -> Any:
-    """I₂(a). SciPy's is nan for the smallest numbers, whose squares are 0."""
-    return iv(2, where(abs(a) < 1e-300, 0, a))
+@primitive(
+    elementwise=True,
+    cases=[Case(a=reals(), order=[2, 3])],
+    reference=lambda a, order: Lazy("scipy.special", "iv")(order, a),
+)
+def _higher(a: Array, /, order: int) -> Any:
+    """y = Iₙ(a)        ∂L/∂a = ½ g (Iₙ₋₁(a) + Iₙ₊₁(a))
+
+    For n ≥ 2, where SciPy's is nan for the smallest numbers, whose squares are 0.
+    """
+    return iv(order, np.where(np.abs(a) < 1e-300, 0, a))
 
 
-i1.vjp(a=lambda g, a: g * (0.5 * (i0(a) + _i2(a))))
+i1.vjp(a=lambda g, a: g * (0.5 * (i0(a) + _higher(a, 2))))
+_higher.vjp(a=lambda g, a, order: g * (0.5 * ((i1(a) if order == 2 else _higher(a, order - 1)) + _higher(a, order + 1))))
 
 
 @primitive(
@@ -182,6 +192,28 @@ def kv(v: Array, z: Array, /) -> Array:
 kv.vjp(v=NotImplemented, z=lambda g, v, z: g * (-0.5 * (kv(v - 1, z) + kv(v + 1, z))))
 
 
+FAR = 40.0
+
+
+def _far_coefficients(order: int) -> list[float]:
+    """Of e^(−x) Iᵥ(x) = (1 + c₁ / x + c₂ / x² + …) / √(2πx), the numbers (k + ½) cₖ, which make its derivative."""
+    coefficients, c = [], 1.0
+    for k in range(14):
+        coefficients.append((k + 0.5) * c)
+        c *= ((2 * k + 1) ** 2 - 4 * order**2) / (8 * (k + 1))
+    return coefficients
+
+
+def _far_slope(order: int, a: Any) -> Any:
+    """The derivative of e^(−x) Iᵥ(x) at x = |a|, if that is beyond FAR: the terms of its rule would cancel there."""
+    x = abs(a)
+    t = 1 / where(x > FAR, x, FAR)
+    series: Any = 0.0
+    for c in reversed(_far_coefficients(order)):
+        series = c + series * t
+    return series * t * sqrt(t) * (-1 / math.sqrt(2 * math.pi))
+
+
 @primitive(
     forward=Lazy("scipy.special", "i0e"),
     elementwise=True,
@@ -201,7 +233,7 @@ def i0e(a: Array, /) -> Array:
     """
 
 
-i0e.vjp(a=lambda g, a, y: g * (i1e(a) - sign(a) * y))
+i0e.vjp(a=lambda g, a, y: g * where(abs(a) > FAR, sign(a) * _far_slope(0, a), i1e(a) - sign(a) * y))
 
 
 @primitive(forward=Lazy("scipy.special", "i1e"), elementwise=True, bounded=True, label="e⁻ˣI₁", cases=[Case(a=reals(avoid=(0,)))])
@@ -216,7 +248,12 @@ def i1e(a: Array, /) -> Array:
     """
 
 
-i1e.vjp(a=lambda g, a, y: g * (0.5 * (i0e(a) + ive(2, a)) - sign(a) * y))
+def _i1e_slope(a: Any, y: Any) -> Any:
+    far = abs(a) > FAR
+    return where(far, _far_slope(1, a), 0.5 * (i0e(a) + ive(2, where(far, FAR, a))) - sign(a) * y)
+
+
+i1e.vjp(a=lambda g, a, y: g * _i1e_slope(a, y))
 
 
 @primitive(

@@ -22,7 +22,7 @@ def _sign(a: Array, /) -> Array:
 _sign.vjp(a=None)
 
 
-def _turn(g: Any, a: Any, y: Any) -> Any:
+def _turned(g: Any, a: Any, y: Any) -> Any:
     """Only the part of a change that is perpendicular to a turns it."""
     return 1j * (g * y).imag * y.conj() / where(y == 0, 1, abs(a))
 
@@ -32,7 +32,7 @@ def _unit(a: Array, /) -> Array:
     """y = a / |a| of complex numbers, 0 at 0        ∂L/∂a = i Im(g y) ȳ / |a|  (0 at a = 0)"""
 
 
-_unit.vjp(a=_turn)
+_unit.vjp(a=_turned)
 
 
 @composite(numpy=np.sign, aliases=("sgn",), elementwise=True, cases=[Case(a=complexes(avoid=(0,)))])

@@ -70,8 +70,10 @@ def conj(a: Array, /) -> Array:
 conj.vjp(a=lambda g: conj(g))
 
 
-def _turn(g: Any, a: Any, deg: bool) -> Any:
-    """−i g / a: only the part of a change that is perpendicular to a turns it."""
+def _angle_slope(g: Any, a: Any, deg: bool) -> Any:
+    """−i g / a: only the part of a change that is perpendicular to a turns it. That of a real number has none."""
+    if a.dtype.kind != "c":
+        return 0 * g
     turn = -1j * (g / where(a == 0, 1, a)) * (a != 0)
     return turn * (180 / math.pi) if deg else turn
 
@@ -99,7 +101,7 @@ def angle(a: Array, /, deg: bool = False) -> Array:
     return np.angle(a, deg)
 
 
-angle.vjp(a=_turn)
+angle.vjp(a=_angle_slope)
 
 
 @primitive(
@@ -148,5 +150,5 @@ def polar(abs: Any, angle: Any, /) -> Any:
 
 
 def magnitude(a: Any) -> Any:
-    """|a|² of complex numbers, a² of real ones. Smooth, also at 0, where |a| is not."""
-    return real(a * conj(a)) if a.dtype.kind == "c" else a * a
+    """|a|², as a polynomial: unlike that of |a|, its derivative has no special case at 0."""
+    return a * a if a.dtype.kind != "c" else real(a) * real(a) + imag(a) * imag(a)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, ShapeError
+from tinygrad_edu.floating import quietly
 from tinygrad_edu.ops.exponential import exp
 from tinygrad_edu.ops.indexing import numbers_of
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.select import where
-from tinygrad_edu.ops.shape import pad, reshape, swapaxes
+from tinygrad_edu.ops.shape import astype, atleast_1d, pad, reshape, swapaxes
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, Kink, complexes, composite, reals
 
@@ -135,7 +136,7 @@ cumprod.vjp(a=lambda g, y, a, axis: _along(_product_rule, g, y, a, shape=a.shape
     cases=[Case(a=reals(shape=("m", 3)), axis=_AXES)],
 )
 def logcumsumexp(a: Array, /, axis: int | None = None) -> Array:
-    """yₖ = ln Σᵢ≤ₖ e^aᵢ        ∂L/∂aᵢ = Σₖ≥ᵢ gₖ e^(aᵢ − yₖ)
+    """yₖ = ln Σᵢ≤ₖ e^aᵢ        ∂L/∂aᵢ = Σₖ≥ᵢ gₖ e^aᵢ / Σⱼ≤ₖ e^aⱼ
 
     Along ``axis``, or of the flattened array. No exponential overflows, neither here nor in the derivative. Counterpart:
     ``numpy.logaddexp.accumulate``, ``torch.logcumsumexp``.
@@ -148,13 +149,25 @@ def logcumsumexp(a: Array, /, axis: int | None = None) -> Array:
     return _accumulated(np.logaddexp, a if a.dtype.kind == "f" else a.astype(float), axis)
 
 
-def _share_of_sums(g: Any, y: Any, a: Any) -> Any:
-    """The weight e^(aᵢ − yₖ) as e^(aᵢ − yᵢ) times factors e^(yₖ − yₖ₊₁), of which none is above 1."""
-    y = where(y == -np.inf, 0, y)  # nothing but zeros has been added so far: a is -inf as well
-    return exp(a - y) * _suffixes(g, pad(exp(y[..., :-1] - y[..., 1:]), [(0, 0)] * (y.ndim - 1) + [(0, 1)]))
+def _share_of_sums(g: Any, a: Any) -> Any:
+    """The weight e^aᵢ / Σⱼ≤ₖ e^aⱼ as the share of aᵢ in the sum up to itself, times the shares of each sum in the next one.
+
+    The sums are of e^(aⱼ − top), where top is the largest so far, and so they are exact: y, a large number, is a rounded one.
+    """
+    a = astype(a, np.float32) if a.dtype == np.float16 else a  # which has no room for sums of many
+    top = np.maximum.accumulate(numbers_of(a), axis=-1)
+    before = np.zeros(a.shape, a.dtype)  # what remains of the earlier terms when an element is larger than all of them
+    before[..., 1:] = np.where(top[..., 1:] == top[..., :-1], 1, quietly(lambda: np.exp(top[..., :-1] - top[..., 1:])))
+    infinite = np.isposinf(top)
+    if infinite.any():  # several +inf share equally
+        a = where(infinite, np.where(np.isposinf(numbers_of(a)), 0, -np.inf).astype(a.dtype), a)
+    terms = exp(a - np.where(np.isinf(top), 0, top))
+    sums = _suffixes(terms[..., ::-1], before[..., ::-1])[..., ::-1]
+    divisor = where(numbers_of(sums) == 0, 1, sums)  # there nothing but −inf, which is no summand, has come so far
+    return terms / divisor * _suffixes(g, sums * _later(before / divisor))
 
 
-logcumsumexp.vjp(a=lambda g, y, a, axis: _along(_share_of_sums, g, y, a, shape=a.shape, axis=axis))
+logcumsumexp.vjp(a=lambda g, a, axis: _along(_share_of_sums, g, a, shape=a.shape, axis=axis))
 
 
 def _share_of_extrema(g: Any, y: Any, a: Any) -> Any:
@@ -173,12 +186,19 @@ def _history(y: Any, a: Any) -> tuple[Array, Array]:
     return (a == y) | (a != a), stays
 
 
+def _plain_extrema(extremum: Callable[..., Any], a: Array, axis: int | None) -> Array:
+    y, axis = (np.ravel(a), 0) if axis is None else (np.array(a), axis)
+    for k in range(y.shape[axis]):
+        np.moveaxis(y, axis, 0)[k] = extremum(np.take(y, range(k + 1), axis), axis)
+    return y
+
+
 _EXTREMA = [Case(a=reals(grid=(-3, 0.2), shape=("m", 3)), axis=_AXES)]
 
 
 @primitive(
     numpy=np.maximum.accumulate,
-    reference=lambda a, axis: _accumulated(np.maximum, a, axis),
+    reference=lambda a, axis: _plain_extrema(np.max, a, axis),
     cases=_EXTREMA,
     kinks=[Kink("several maxima", "they share equally", at={"a": [1.0, 3.0, 3.0]}, gradient={"a": [1.0, 1.5, 0.5]})],
 )
@@ -196,7 +216,7 @@ def cummax(a: Array, /, axis: int | None = None) -> Array:
 
 @primitive(
     numpy=np.minimum.accumulate,
-    reference=lambda a, axis: _accumulated(np.minimum, a, axis),
+    reference=lambda a, axis: _plain_extrema(np.min, a, axis),
     cases=_EXTREMA,
     kinks=[Kink("several minima", "they share equally", at={"a": [3.0, 1.0, 1.0]}, gradient={"a": [1.0, 1.5, 0.5]})],
 )
@@ -220,6 +240,7 @@ for _extremum in (cummax, cummin):
 
 
 def _started(name: str, accumulate: Callable[..., Any], first: int, a: Any, axis: int | None, include_initial: bool) -> Any:
+    a = atleast_1d(a)
     ndim = np.ndim(a)
     if axis is None:
         if ndim != 1:

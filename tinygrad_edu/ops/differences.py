@@ -9,10 +9,11 @@ import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, ShapeError
 from tinygrad_edu.graph import Variable
+from tinygrad_edu.ops.arithmetic import abs
 from tinygrad_edu.ops.cumulative import cumsum
 from tinygrad_edu.ops.indexing import axis_of, numbers_of
 from tinygrad_edu.ops.joining import concatenate
-from tinygrad_edu.ops.reduction import as_operand, sum
+from tinygrad_edu.ops.reduction import as_operand, checked_axes, sum
 from tinygrad_edu.ops.select import where
 from tinygrad_edu.ops.shape import ravel, reshape, swapaxes
 from tinygrad_edu.primitive import primitive
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
 
-def _slices(a: Any, axis: int, *parts: slice) -> list[Any]:
+def _parts(a: Any, axis: int, *parts: slice) -> list[Any]:
     """Parts of the array along one of its axes."""
     return [a[(slice(None),) * axis + (part,)] for part in parts]
 
@@ -41,8 +42,8 @@ _FIRST, _LAST, _INNER = slice(None, -1), slice(1, None), slice(1, -1)
 def diff(a: Any, /, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """y = aᵢ₊₁ − aᵢ        ∂L/∂aᵢ = gᵢ₋₁ − gᵢ
 
-    ``n`` times along ``axis``, which gets shorter by n. ``prepend`` and ``append`` are joined to a first: numbers, or arrays that
-    agree with it elsewhere; they are differentiated too. Counterpart: ``numpy.diff``, ``torch.diff``.
+    ``n`` times along ``axis``, which gets shorter by n. ``prepend`` and ``append`` are joined to a first: numbers, which take its
+    dtype, or arrays that agree with it elsewhere; they are differentiated too. Counterpart: ``numpy.diff``, ``torch.diff``.
 
     >>> import tinygrad_edu as tg
     >>> tg.diff(tg.Tensor([1.0, 4.0, 9.0]))
@@ -57,7 +58,7 @@ def diff(a: Any, /, n: int = 1, axis: int = -1, prepend: Any = None, append: Any
     parts = [part for part in (ends[0], a, ends[1]) if part is not None]
     y = concatenate(parts, axis) if len(parts) > 1 else a[...]
     for _ in range(n):
-        later, earlier = _slices(y, axis, _LAST, _FIRST)
+        later, earlier = _parts(y, axis, _LAST, _FIRST)
         y = later - earlier
     return y
 
@@ -133,8 +134,7 @@ def gradient(a: Any, *spacing: Any, axis: Any = None, edge_order: int = 1) -> An
     a = as_operand(a)
     if a.dtype.kind in "biu":
         a = a.astype(float)
-    chosen = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = [axis_of("gradient", a.shape, i) for i in chosen]
+    axes = checked_axes("gradient", a.shape, axis)
     if edge_order not in (1, 2):
         raise ArgumentError(f"gradient: edge_order is 1 or 2, got {edge_order}")
     if len(spacing) not in (0, 1, len(axes)) or (len(spacing) == 1 != len(axes) and np.ndim(spacing[0])):
@@ -181,11 +181,14 @@ def trapezoid(a: Any, /, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
         dx = diff(x, axis=axis if x.ndim > 1 else -1)
         if x.ndim == 1:
             dx = reshape(dx, (-1, *[1] * (a.ndim - 1 - axis)))
-    later, earlier = _slices(a, axis, _LAST, _FIRST)
+    later, earlier = _parts(a, axis, _LAST, _FIRST)
     return sum((later + earlier) * dx, axis=axis) / 2
 
 
 # --------------------------------------------------------------------------------------------------------- interpolation
+
+
+_BROKEN = {"xp": [0.0, 1.0, 2.0], "fp": [0.0, 1.0, 4.0]}
 
 
 @composite(
@@ -215,15 +218,22 @@ def trapezoid(a: Any, /, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
             fp=reals(shape=(3,)),
             period=[3],
         ),
+        Case(
+            x=reals(3.3, 3.6, shape=(2,)),
+            xp=np.array([1, 2.5], np.float32),
+            fp=reals(shape=(2,)),
+            period=reals(2.9, 3.2, shape=()),
+        ),
     ],
     kinks=[
-        Kink("x = xpᵢ", "the slope to the right", at={"x": 1.0, "xp": [0.0, 1.0, 2.0], "fp": [0.0, 1.0, 4.0]}, gradient={"x": 3.0})
+        Kink("x = xpᵢ", "the slope to the right", at={"x": 1.0, **_BROKEN}, gradient={"x": 3.0}),
+        Kink("x = the last xp", "the slope to the left", at={"x": 2.0, **_BROKEN}, gradient={"x": 3.0}),
     ],
 )
-def interp(x: Any, xp: Any, fp: Any, /, left: Any = None, right: Any = None, period: float | None = None) -> Any:
+def interp(x: Any, xp: Any, fp: Any, /, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """y = the broken line through the points (xpᵢ, fpᵢ), at x        ∂L/∂x = g s, with the slope s = (fpᵢ₊₁ − fpᵢ) / (xpᵢ₊₁ − xpᵢ)
 
-    Differentiated in x, ``xp`` and ``fp``. The points are in rising order. Beyond them y is the first or last fp, or ``left`` and
+    Differentiated in all of them. The points are in rising order. Beyond them y is the first or last fp, or ``left`` and
     ``right``; with ``period`` there is no beyond, and any order will do. Counterpart: ``numpy.interp``.
 
     >>> import tinygrad_edu as tg
@@ -249,16 +259,26 @@ def interp(x: Any, xp: Any, fp: Any, /, left: Any = None, right: Any = None, per
     j = np.minimum(i + 1, len(points) - 1)
     width = xp[j] - xp[i]
     part = where(below | above, 0, x - xp[i]) / where(numbers_of(width) == 0, 1, width)
-    y = fp[i] + (fp[j] - fp[i]) * part
+    y = between(fp[i], fp[j], part)
     y = where(above, fp[-1] if right is None else right, y)
     return where(below, fp[0] if left is None else left, y)
 
 
-def _unrolled(x: Any, xp: Any, fp: Any, period: float) -> tuple[Any, Any, Any, Any, Any]:
+def between(low: Any, high: Any, part: Any) -> Any:
+    """low + (high − low) part, where an infinite number has no influence unless it is one of the two that count."""
+    first, last = numbers_of(low), numbers_of(high)
+    if not (np.isfinite(first).all() and np.isfinite(last).all()):
+        stuck = (numbers_of(part) == 0) | (np.isinf(first) & ((first == last) | np.isfinite(last)))
+        stuck &= ~(np.isfinite(first) & np.isfinite(last))
+        return low + (where(stuck, 0, high) - where(stuck, 0, low)) * part
+    return low + (high - low) * part
+
+
+def _unrolled(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any, Any, Any]:
     """The points of one period, with its neighbours' nearest ones on both sides."""
     if not period:
         raise ArgumentError("interp: the period is a number other than 0")
-    length = math.fabs(period)
+    length = abs(period) if hasattr(period, "dtype") else math.fabs(period)
     x, xp = x % length, xp % length
     order = np.argsort(numbers_of(xp))
     xp, fp = xp[order], fp[order]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.ops.select import where
+from tinygrad_edu.floating import quietly
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, complexes, reals
 
@@ -123,14 +123,31 @@ def log1p(a: Array, /) -> Array:
 log1p.vjp(a=lambda g, a: g / (1 + a))
 
 
-def _excess(a: Any, y: Any) -> Any:
-    """a − y ≤ 0; where both are −inf, so that neither summand has a share, −inf."""
-    return a - where(y == -math.inf, 0, y)
+@primitive(
+    elementwise=True,
+    bounded=True,
+    cases=[Case(a=reals(), b=reals(), rate=[1.0, LN2])],
+    reference=lambda a, b, rate: 1 / (1 + np.exp(rate * (b - a))),
+)
+def _share(a: Array, b: Array, /, rate: float = 1.0) -> Array:
+    """y = eᵃ / (eᵃ + eᵇ)        ∂L/∂a = g y (1 − y)        ∂L/∂b = −g y (1 − y)
+
+    From a − b and not from eᵃ⁻ʸ: the sum y of large numbers is rounded, and the shares would not add up to 1. ``rate=ln 2`` makes
+    it powers of 2. −inf is no summand, so two of them have no share; of two +inf each has half.
+    """
+    return quietly(_plain_share, a, b, rate)  # type: ignore[no-any-return]
+
+
+def _plain_share(a: Any, b: Any, rate: float) -> Any:
+    return 1 / (1 + np.exp(rate * np.where((a == b) & np.isinf(a), np.maximum(np.negative(a), 0), np.subtract(b, a))))
+
+
+_share.vjp(a=lambda g, y, rate: g * (y * (1 - y)) * rate, b=lambda g, y, rate: g * (y * (1 - y)) * -rate)
 
 
 @primitive(forward=np.logaddexp, elementwise=True, bounded=True, cases=[Case(a=reals(), b=reals())])
 def logaddexp(a: Array, b: Array, /) -> Array:
-    """y = ln(eᵃ + eᵇ)        ∂L/∂a = g eᵃ⁻ʸ        ∂L/∂b = g eᵇ⁻ʸ
+    """y = ln(eᵃ + eᵇ)        ∂L/∂a = g eᵃ / (eᵃ + eᵇ)        ∂L/∂b = g eᵇ / (eᵃ + eᵇ)
 
     Nothing overflows, and −inf counts as a zero summand. Of many numbers it is ``logsumexp``. Counterpart: ``numpy.logaddexp``,
     ``torch.logaddexp``.
@@ -141,12 +158,12 @@ def logaddexp(a: Array, b: Array, /) -> Array:
     """
 
 
-logaddexp.vjp(a=lambda g, a, y: g * exp(_excess(a, y)), b=lambda g, b, y: g * exp(_excess(b, y)))
+logaddexp.vjp(a=lambda g, a, b: g * _share(a, b), b=lambda g, a, b: g * _share(b, a))
 
 
 @primitive(forward=np.logaddexp2, elementwise=True, bounded=True, cases=[Case(a=reals(), b=reals())])
 def logaddexp2(a: Array, b: Array, /) -> Array:
-    """y = log₂(2ᵃ + 2ᵇ)        ∂L/∂a = g 2ᵃ⁻ʸ        ∂L/∂b = g 2ᵇ⁻ʸ
+    """y = log₂(2ᵃ + 2ᵇ)        ∂L/∂a = g 2ᵃ / (2ᵃ + 2ᵇ)        ∂L/∂b = g 2ᵇ / (2ᵃ + 2ᵇ)
 
     Nothing overflows, and −inf counts as a zero summand. Counterpart: ``numpy.logaddexp2``, ``torch.logaddexp2``.
 
@@ -156,4 +173,4 @@ def logaddexp2(a: Array, b: Array, /) -> Array:
     """
 
 
-logaddexp2.vjp(a=lambda g, a, y: g * exp2(_excess(a, y)), b=lambda g, b, y: g * exp2(_excess(b, y)))
+logaddexp2.vjp(a=lambda g, a, b: g * _share(a, b, LN2), b=lambda g, a, b: g * _share(b, a, LN2))

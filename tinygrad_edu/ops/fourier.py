@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.ops.reduction import as_operand
 from tinygrad_edu.ops.shape import pad
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, complexes, composite, reals
@@ -49,7 +50,7 @@ def _doubled(y: Any, n: int, axis: int) -> Any:
     forward=np.fft.fft,
     cases=[
         Case(a=complexes(shape=(3,)), n=[None, 1, 2, 4], norm=NORMS),
-        Case(a=reals(shape=(2, 3)), n=[None, 2, 3], axis=[0, -1], norm=[None, "ortho"]),
+        Case(a=reals(shape=(2, 3)), n=[None, 2, 3, 4], axis=[0, -1], norm=[None, "ortho"]),
     ],
 )
 def fft(a: Array, /, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
@@ -71,7 +72,7 @@ fft.vjp(a=lambda g, a_shape, axis, norm: _fit(fft(g, None, axis, norm), a_shape,
     forward=np.fft.ifft,
     cases=[
         Case(a=complexes(shape=(3,)), n=[None, 1, 2, 4], norm=NORMS),
-        Case(a=reals(shape=(2, 3)), n=[None, 2, 3], axis=[0, -1], norm=[None, "ortho"]),
+        Case(a=reals(shape=(2, 3)), n=[None, 2, 3, 4], axis=[0, -1], norm=[None, "ortho"]),
     ],
 )
 def ifft(a: Array, /, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
@@ -95,7 +96,7 @@ REAL = "it transforms real numbers; fft and ifft take complex ones"
     hint=REAL,
     cases=[
         Case(a=reals(shape=(4,)), n=[None, 1, 2, 3, 5, 6], norm=NORMS),
-        Case(a=reals(shape=(3, 2)), n=[None, 3], axis=[0, 1, -2]),
+        Case(a=reals(shape=(3, 2)), n=[None, 3, 4], axis=[0, 1, -2]),
     ],
 )
 def rfft(a: Array, /, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
@@ -117,7 +118,7 @@ rfft.vjp(a=lambda g, a_shape, n, axis, norm: _fit(fft(g, n or a_shape[axis], axi
     forward=np.fft.irfft,
     cases=[
         Case(a=complexes(shape=(3,)), n=[None, 1, 2, 3, 5, 6, 7], norm=NORMS),
-        Case(a=complexes(shape=(2, 3)), n=[None, 3, 4], axis=[0, -1]),
+        Case(a=complexes(shape=(2, 3)), n=[None, 3, 4, 6], axis=[0, -1]),
         Case(a=reals(shape=(3,)), n=[None, 5]),
     ],
 )
@@ -141,7 +142,7 @@ irfft.vjp(a=lambda g, a_shape, axis, norm: _fit(_doubled(ihfft(g, None, axis, no
     forward=np.fft.hfft,
     cases=[
         Case(a=complexes(shape=(3,)), n=[None, 1, 2, 3, 5, 6, 7], norm=NORMS),
-        Case(a=complexes(shape=(2, 3)), n=[None, 3, 4], axis=[0, -1]),
+        Case(a=complexes(shape=(2, 3)), n=[None, 3, 4, 6], axis=[0, -1]),
         Case(a=reals(shape=(3,)), n=[None, 5]),
     ],
 )
@@ -165,7 +166,7 @@ hfft.vjp(a=lambda g, a_shape, axis, norm: _fit(_doubled(rfft(g, None, axis, norm
     hint=REAL,
     cases=[
         Case(a=reals(shape=(4,)), n=[None, 1, 2, 3, 5, 6], norm=NORMS),
-        Case(a=reals(shape=(3, 2)), n=[None, 3], axis=[0, 1, -2]),
+        Case(a=reals(shape=(3, 2)), n=[None, 3, 4], axis=[0, 1, -2]),
     ],
 )
 def ihfft(a: Array, /, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
@@ -191,7 +192,7 @@ def _plan(name: str, a: Any, s: Sequence[int] | None, axes: Sequence[int] | None
     if axes is None:
         axes = range(-len(shape if s is None else s), 0)
     lengths: Sequence[int | None] = [None] * len(axes) if s is None else s
-    if len(lengths) != len(axes) or len(axes) == 0:
+    if len(lengths) != len(axes) or (len(axes) == 0 and name not in ("fftn", "ifftn")):
         raise ArgumentError(f"{name}: s and axes say the lengths and the axes, one of each for a transform; got {s} and {axes}")
     if any(not -len(shape) <= axis < len(shape) for axis in axes):
         raise ArgumentError(f"{name}: axes {tuple(axes)} of an array with {len(shape)} axes")
@@ -219,7 +220,7 @@ def fftn(a: Any, /, s: Sequence[int] | None = None, axes: Sequence[int] | None =
     """
     for n, axis in reversed(_plan("fftn", a, s, axes)):
         a = fft(a, n, axis, norm)
-    return a
+    return as_operand(a)[...]  # itself, where there is no axis
 
 
 @composite(
@@ -238,7 +239,7 @@ def ifftn(a: Any, /, s: Sequence[int] | None = None, axes: Sequence[int] | None 
     """
     for n, axis in reversed(_plan("ifftn", a, s, axes)):
         a = ifft(a, n, axis, norm)
-    return a
+    return as_operand(a)[...]
 
 
 @composite(

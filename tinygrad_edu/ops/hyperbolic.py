@@ -97,7 +97,8 @@ def csch(a: Array, /) -> Any:
     Tensor([ 0.85091813, -0.        ])
     """
     decaying, sign = _decaying(a)
-    return 2 * sign * np.exp(decaying) / np.expm1(2 * decaying)
+    less = np.expm1(decaying)
+    return 2 * sign * np.exp(decaying) / (less * (less + 2))  # e²ᵈ − 1, without 2d, which may overflow
 
 
 csch.vjp(a=lambda g, a, y: -g * y * coth(a))

@@ -126,6 +126,7 @@ def _plain_scatter_add(a: Array, key: Any, shape: Shape) -> Array:
         Case(a=reals(shape=(3,)), key=[np.array([4, 1, 4]), slice(0, 3), np.array([1, 0, 1, 1, 0]) > 0], shape=[(5,)]),
         Case(a=reals(shape=(2, 2)), key=[np.array([1, 1]), np.array([0, 2])], shape=[(3, 2)]),
         Case(a=reals(shape=(2, 2)), key=[(slice(None), slice(1, 3)), (slice(None), [1, 1])], shape=[(2, 4)]),
+        Case(a=reals(shape=(2,)), key=[np.array([1, 1])], shape=[(40,)]),
         Case(a=complexes(shape=(3,)), key=[np.array([1, 1, -1])], shape=[(4,)]),
     ],
     reference=_plain_scatter_add,

@@ -149,8 +149,8 @@ _ORDERS = ["fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf]
         Case(a=reals(grid=(0.3, 0.2), shape=(2, 1, 2)), ord=["fro"]),
     ],
     kinks=[
-        Kink("a = 0", "0", at={"a": [[0.0, 0.0]], "ord": "fro"}, gradient={"a": [[0.0, 0.0]]}),
-        Kink("a = 0", "0", at={"a": [[0.0, 0.0]], "ord": "nuc"}, gradient={"a": [[0.0, 0.0]]}),
+        Kink("a = 0, ord = fro", "0", at={"a": [[0.0, 0.0]], "ord": "fro"}, gradient={"a": [[0.0, 0.0]]}),
+        Kink("a = 0, ord = nuc", "0", at={"a": [[0.0, 0.0]], "ord": "nuc"}, gradient={"a": [[0.0, 0.0]]}),
         Kink("equal sums, ord = 1", "they share equally", at={"a": [[1.0, 1.0]], "ord": 1}, gradient={"a": [[0.5, 0.5]]}),
     ],
 )

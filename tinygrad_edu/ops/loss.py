@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, LabelError
+from tinygrad_edu.floating import quietly
 from tinygrad_edu.ops.activation import floating
 from tinygrad_edu.ops.exponential import exp
 from tinygrad_edu.ops.reduction import any_axes, keep, sum
-from tinygrad_edu.ops.select import where
 from tinygrad_edu.ops.shape import reshape
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, reals, spelling
@@ -27,17 +27,18 @@ def _columns(rows: Array) -> Array:
 
 
 def _reduce(ufunc: np.ufunc, a: Array, axis: Any) -> Array:
-    """``ufunc.reduce(a, axis, keepdims=True)``"""
+    """``ufunc.reduce(a, axis, keepdims=True)``; sums of float16 in float32, for 70 000 ones are more than float16 can hold."""
+    dtype = np.float32 if ufunc is np.add and a.dtype == np.float16 else None
     if a.ndim == 2 and axis in (-1, 1):
-        y: Array = ufunc.reduce(_columns(a), axis=0)[:, None]
+        y: Array = ufunc.reduce(_columns(a), axis=0, dtype=dtype)[:, None]
     else:
-        y = ufunc.reduce(a, axis=axis, keepdims=True)
+        y = ufunc.reduce(a, axis=axis, keepdims=True, dtype=dtype)
     return y
 
 
 def _shifted(a: Array, axis: Any) -> Array:
     """a minus its maximum, which changes no softmax and lets no exponential overflow."""
-    return a - _reduce(np.maximum, a, axis) if a.size else a
+    return quietly(np.subtract, a, _reduce(np.maximum, a, axis)) if a.size else a
 
 
 def _nonempty_axes(shape: Any) -> list[int]:
@@ -61,7 +62,7 @@ def softmax(a: Array, /, axis: int = -1) -> Array:
     """
     e = np.exp(_shifted(floating("softmax", np.asarray(a)), axis))
     y: Array = e / _reduce(np.add, e, axis)
-    return y
+    return y.astype(e.dtype, copy=False)
 
 
 softmax.vjp(a=lambda g, y, axis: y * (g - sum(g * y, axis=axis, keepdims=True)))
@@ -83,10 +84,32 @@ def log_softmax(a: Array, /, axis: int = -1) -> Array:
     """
     shifted = _shifted(floating("log_softmax", np.asarray(a)), axis)
     y: Array = shifted - np.log(_reduce(np.add, np.exp(shifted), axis))
-    return y
+    return y.astype(shifted.dtype, copy=False)
 
 
 log_softmax.vjp(a=lambda g, y, axis: g - exp(y) * sum(g, axis=axis, keepdims=True))
+
+
+@primitive(
+    cases=[Case(a=reals(nonempty=True), axis=any_axes)],
+    reference=lambda a, axis: np.exp(a) / np.exp(a).sum(axis=axis, keepdims=True),
+)
+def _shares(a: Array, /, axis: Any) -> Array:
+    """y = eᵃ / Σ eᵃ        ∂L/∂a = y (g − Σ g y)
+
+    A softmax along any axes. Where all elements are −inf none has a share; several that are +inf share equally.
+    """
+    top = np.maximum.reduce(a, axis=axis, keepdims=True, initial=-np.inf)
+    x = quietly(np.subtract, a, np.where(np.isinf(top), 0, top))
+    if np.isposinf(top).any():
+        x = np.where(np.isposinf(top), np.where(np.isposinf(a), 0, -np.inf).astype(a.dtype), x)
+    e = np.exp(x)
+    total = _reduce(np.add, e, axis)
+    y: Array = (e / np.where(total == 0, 1, total)).astype(e.dtype, copy=False)
+    return y
+
+
+_shares.vjp(a=lambda g, y, axis: y * (g - sum(g * y, axis=axis, keepdims=True)))
 
 
 @primitive(
@@ -96,7 +119,7 @@ log_softmax.vjp(a=lambda g, y, axis: g - exp(y) * sum(g, axis=axis, keepdims=Tru
     reference=lambda a, axis, keepdims: np.log(np.exp(a).sum(axis=axis, keepdims=keepdims)),
 )
 def logsumexp(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
-    """y = ln Σ eᵃ        ∂L/∂a = g eᵃ⁻ʸ
+    """y = ln Σ eᵃ        ∂L/∂a = g eᵃ / Σ eᵃ
 
     ``axis`` is None (all), an integer or a tuple. −inf counts as a zero summand. Counterpart:
     ``numpy.logaddexp.reduce``, ``torch.logsumexp``, ``scipy.special.logsumexp``.
@@ -108,24 +131,19 @@ def logsumexp(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
     a = floating("logsumexp", np.asarray(a))
     top = np.maximum.reduce(a, axis=axis, keepdims=True, initial=-np.inf if np.size(a) == 0 else None)
     top = np.where(np.isfinite(top), top, 0)
-    with np.errstate(divide="ignore"):  # every summand is zero: ln 0 = -inf is the answer
-        y = np.log(np.add.reduce(np.exp(a - top), axis=axis, keepdims=True)) + top
+    with np.errstate(divide="ignore", over="ignore"):  # every summand is zero: ln 0 = -inf is the answer
+        y = np.log(_reduce(np.add, np.exp(a - top), axis)) + top
     axes = tuple(range(np.ndim(a))) if axis is None else axis
-    return y if keepdims else np.squeeze(y, axes)
+    return (y if keepdims else np.squeeze(y, axes)).astype(a.dtype, copy=False)
 
 
-def _weights(a: Any, y: Any, axis: Any) -> Any:
-    kept = keep(y, a.shape, axis)
-    return exp(a - where(kept == -math.inf, 0, kept))
-
-
-logsumexp.vjp(a=lambda g, y, a, axis: keep(g, a.shape, axis) * _weights(a, y, axis))
+logsumexp.vjp(a=lambda g, a, axis: keep(g, a.shape, axis) * _shares(a, axis))
 
 
 # ---------------------------------------------------------------------------------------------------------------- loss
 
 
-@spelling()
+@spelling(method=False)
 def one_hot(labels: Any, classes: int, dtype: Any = None) -> Array:
     """Integer labels of any shape as rows of zeros with a one: shape (*labels.shape, classes).
 
@@ -235,6 +253,9 @@ def softmax_cross_entropy(logits: Array, target: Array, /, reduction: str = "mea
     logits, target = np.asarray(logits), np.asarray(target)
     if reduction not in _REDUCTIONS:
         raise ArgumentError(f"softmax_cross_entropy: reduction is mean, sum or none, not {reduction!r}")
+    if logits.dtype == np.float16:  # whose sums over many classes or rows overflow
+        y, p, t = softmax_cross_entropy.op.forward(logits.astype(np.float32), target, reduction)
+        return y.astype(np.float16), p.astype(np.float16), t
     sums = _check_labels(logits, target)
     classes = logits.shape[-1]
     columns = _columns(logits.reshape(-1, classes))

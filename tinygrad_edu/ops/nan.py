@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.ops.complex import magnitude
 from tinygrad_edu.ops.cumulative import cumprod, cumsum
 from tinygrad_edu.ops.indexing import numbers_of
 from tinygrad_edu.ops.norm import vector_norm
 from tinygrad_edu.ops.quantile import medians, quantiles
-from tinygrad_edu.ops.reduction import as_operand, prod, shared, sum
-from tinygrad_edu.ops.select import where
-from tinygrad_edu.ops.shape import astype
-from tinygrad_edu.ops.statistics import squared
+from tinygrad_edu.ops.reduction import as_operand, checked_axes, keep, prod, sum
+from tinygrad_edu.ops.select import maximum, where
+from tinygrad_edu.ops.statistics import narrowed, widened
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, Kink, complexes, composite, reals
 
@@ -100,18 +100,12 @@ def nancumprod(a: Any, /, axis: int | None = None) -> Any:
 
 def _observations(name: str, a: Any, axis: Any, keepdims: bool, ddof: float = 0) -> Array:
     """How many numbers there are, less ``ddof``; nan where that leaves none."""
+    if np.ndim(a):
+        checked_axes(name, a.shape, axis)
     counts = np.asarray(np.sum(~np.isnan(numbers_of(a)), axis=axis, keepdims=keepdims) - ddof)
     if counts.size and counts.min() <= 0:
         warnings.warn(f"{name}: a slice holds no more than {ddof} numbers, and its result is nan", RuntimeWarning, stacklevel=3)
     return np.where(counts > 0, counts, np.nan)
-
-
-def _same(y: Any, a: Any) -> Any:
-    """A result in the precision of the operand, which NumPy widens where an array of counts took part."""
-    if a.dtype.kind not in "fc":
-        return y
-    dtype = a.dtype if y.dtype.kind == "c" else np.finfo(a.dtype).dtype
-    return y if y.dtype == dtype else astype(y, dtype)
 
 
 def _deviation(a: Any, axis: Any) -> Any:
@@ -130,7 +124,8 @@ def nanmean(a: Any, /, axis: Any = None, keepdims: bool = False) -> Any:
     Tensor(1.5)
     """
     a = as_operand(a)
-    return _same(nansum(a, axis=axis, keepdims=keepdims) / _observations("nanmean", a, axis, keepdims), a)
+    count = _observations("nanmean", a, axis, keepdims)
+    return narrowed(nansum(widened(a), axis=axis, keepdims=keepdims) / count, a)
 
 
 @composite(numpy=np.nanvar, cases=[_case(ddof=[0, 1], axis=[None, 1]), _case(complexes(shape=(2, 3)), correction=[0, 1], axis=[1])])
@@ -145,7 +140,7 @@ def nanvar(a: Any, /, axis: Any = None, ddof: float = 0, keepdims: bool = False,
     """
     a = as_operand(a)
     freedom = _observations("nanvar", a, axis, keepdims, ddof if correction is None else correction)
-    return _same(sum(squared(_deviation(a, axis)), axis=axis, keepdims=keepdims) / freedom, a)
+    return narrowed(sum(magnitude(_deviation(widened(a), axis)), axis=axis, keepdims=keepdims) / freedom, a)
 
 
 @composite(
@@ -164,7 +159,7 @@ def nanstd(a: Any, /, axis: Any = None, ddof: float = 0, keepdims: bool = False,
     """
     a = as_operand(a)
     freedom = _observations("nanstd", a, axis, keepdims, ddof if correction is None else correction)
-    return _same(vector_norm(_deviation(a, axis), axis=axis, keepdims=keepdims) / np.sqrt(freedom), a)
+    return narrowed(vector_norm(_deviation(widened(a), axis), axis=axis, keepdims=keepdims) / np.sqrt(freedom), a)
 
 
 # ---------------------------------------------------------------------------------------------------- extrema and orders
@@ -187,7 +182,13 @@ def nanmax(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
     """
 
 
-nanmax.vjp(a=shared)
+def _shared(g: Any, y: Any, a: Any, axis: Any) -> Any:
+    """g for the elements that are y, in equal parts where several are; for a NaN, which is no number, 0."""
+    chosen = a == keep(y, a.shape, axis)
+    return where(chosen, keep(g, a.shape, axis) / maximum(sum(chosen, axis=axis, keepdims=True), 1), 0)
+
+
+nanmax.vjp(a=_shared)
 
 
 @primitive(
@@ -207,7 +208,7 @@ def nanmin(a: Array, /, axis: Any = None, keepdims: bool = False) -> Array:
     """
 
 
-nanmin.vjp(a=shared)
+nanmin.vjp(a=_shared)
 
 _EQUAL = {"a": [1.0, np.nan, 3.0, 3.0, 3.0]}
 _TIED = {"a": [0.0, 0.0, 1 / 3, 1 / 3, 1 / 3]}
@@ -257,4 +258,4 @@ def nanpercentile(a: Any, /, q: Any, axis: Any = None, method: str = "linear", k
     >>> tg.nanpercentile(tg.Tensor([1.0, float("nan"), 2.0]), 25)
     Tensor(1.25)
     """
-    return quantiles("nanpercentile", a, numbers_of(q) / 100, axis, method, keepdims, skip_nan=True)
+    return quantiles("nanpercentile", a, as_operand(q) / 100, axis, method, keepdims, skip_nan=True)

@@ -65,7 +65,7 @@ def _norm(x: Array, axis: Any, keepdims: bool, ord: float) -> Any:
         return np.sqrt(np.sum(x * x if x.dtype.kind == "f" else (x.conj() * x).real, axis=axis, keepdims=keepdims))
     size = np.abs(x)
     if math.isinf(ord):
-        return (np.max if ord > 0 else np.min)(size, axis=axis, keepdims=keepdims)
+        return np.max(size, axis, keepdims=keepdims, initial=0) if ord > 0 else np.min(size, axis, keepdims=keepdims)
     if ord == 0:
         return np.sum(size != 0, axis=axis, keepdims=keepdims, dtype=size.dtype)
     with np.errstate(divide="ignore"):  # of a negative power, 0 makes ∞, and that is length 0
@@ -76,7 +76,7 @@ def _norm_slope(g: Any, y: Any, a: Any, axis: Any, ord: float) -> Any:
     kept, length = keep(g, a.shape, axis), keep(y, a.shape, axis)
     if ord == 2:  # divided by infinity: 0, to every order
         return kept * ((a if a.dtype.kind == "f" else a.conj()) / where(length == 0, math.inf, length))
-    if ord == 0:
+    if ord == 0 or not a.size:
         return broadcast_to(kept * 0, a.shape)
     size = abs(a)
     direction = sign(a) if a.dtype.kind == "f" else a.conj() / where(size == 0, math.inf, size)

@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
 
+_TIE = Kink(
+    "a tie",
+    "ties keep their order",
+    at={"a": [2.0, 1.0, 2.0, 1.0]},
+    gradient={"a": [3.0, 1.0, 4.0, 2.0]},
+    weights=[1.0, 2.0, 3.0, 4.0],
+)
+
+
 @primitive(
     numpy=np.sort,
     cases=[
@@ -24,14 +33,14 @@ if TYPE_CHECKING:
         Case(a=reals(shape=("n",), grid=(-1, 0.3)), kind=["stable", None]),
         Case(a=complexes(shape=(3,)), before=lambda a: a + np.array([0, 9, 5], np.float32)),
     ],
-    kinks=[Kink("a tie", "ties keep their order", at={"a": [2.0, 1.0, 2.0, 1.0]}, gradient={"a": [1.0, 1.0, 1.0, 1.0]})],
+    kinks=[_TIE],
 )
 def sort(a: Array, /, axis: int | None = -1, kind: Any = None, stable: bool | None = None) -> Array:
     """y = a in increasing order along an axis        ∂L/∂a = g, moved to where the elements came from
 
-    ``axis=None`` sorts the flattened array; nan comes last; complex numbers are ordered by their real parts, then the imaginary.
-    Among equal elements the first gets the first cotangent, whichever ``kind`` of algorithm sorts. Counterpart: ``numpy.sort``,
-    ``torch.sort``, which gives the indices as well.
+    A new array, also as a method. ``axis=None`` sorts the flattened one; nan comes last; complex numbers are ordered by their real
+    parts, then the imaginary. Among equal elements the first gets the first cotangent, whichever ``kind`` of algorithm sorts.
+    Counterpart: ``numpy.sort``, ``torch.sort``, which gives the indices as well.
 
     >>> import tinygrad_edu as tg
     >>> tg.sort(tg.Tensor([3.0, 1.0, 2.0]))
@@ -57,11 +66,15 @@ sort.vjp(a=_unsorted)
         Case(a=reals(shape=(2, 3), grid=(-1, 0.3)), kth=[0, 1, -1], axis=[0, -1]),
         Case(a=reals(shape=(2, 3), grid=(-1, 0.3)), kth=[3, (0, 4)], axis=[None]),
     ],
+    kinks=[
+        Kink("a tie", "each its own place", at={"a": [1.0, 1.0], "kth": 0}, gradient={"a": [1.0, 2.0]}, weights=[1.0, 2.0]),
+    ],
 )
 def partition(a: Any, /, kth: Any, axis: int | None = -1, kind: str = "introselect") -> Any:
     """y = a, with the kth smallest in its place, no larger ones before and no smaller ones after it        ∂L/∂a = g, moved back
 
-    ``kth`` is an integer or a sequence. In which order the others stand is not said. Counterpart: ``numpy.partition``.
+    A new array, also as a method. ``kth`` is an integer or a sequence. In which order the others stand is not said. Counterpart:
+    ``numpy.partition``.
 
     >>> import tinygrad_edu as tg
     >>> tg.partition(tg.Tensor([3.0, 1.0, 2.0]), 1)
@@ -86,6 +99,7 @@ class TopK(NamedTuple):
         Case(a=reals(shape=(2, 3), grid=(-1, 0.3)), k=[0, 1, 2], axis=[0, -1], largest=[True, False], after=lambda y: y[0]),
         Case(a=reals(shape=(4,), grid=(-1, 0.3)), k=[3], after=lambda y: y[0]),
     ],
+    kinks=[Kink("a tie", "ties keep their order", at={"a": [2.0, 5.0, 5.0], "k": 1}, gradient={"a": [0.0, 1.0, 0.0]})],
 )
 def top_k(a: Any, /, k: int, axis: int = -1, largest: bool = True) -> TopK:
     """y = the k largest elements along an axis, the largest first        ∂L/∂a = zeros, to which g is added where they stood
@@ -130,7 +144,8 @@ def unique(
 ) -> Any:
     """y = the different elements of a, in increasing order        ∂L/∂a = zeros, with g where each of them stands first
 
-    With ``axis``, the different slices along it. The other results are constants: where each stands first, which of them each
+    With ``axis``, the different slices along it. Where elements that are equal part, the result gets longer: it jumps, and so has
+    no kink there. The other results are constants: where each stands first, which of them each
     element is, and how often. The result is in order even where ``sorted=False`` does not ask for it. Counterpart:
     ``numpy.unique``, ``torch.unique``.
 
@@ -142,6 +157,7 @@ def unique(
     Tensor([10.,  1.,  0.])
     """
     ask: Any = np.unique
+    axis = axis if axis is None else axis_of("unique", np.shape(ar), axis)
     _, index, *rest = ask(numbers_of(ar), True, return_inverse, return_counts, axis, equal_nan=equal_nan)
     values = take(ar, index, axis)
     if isinstance(ar, Variable):

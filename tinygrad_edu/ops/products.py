@@ -327,6 +327,7 @@ _MODES = ("full", "same", "valid")
     cases=[
         Case(a=reals(shape=(3,)), v=reals(shape=(2,)), mode=_MODES),
         Case(a=reals(shape=(2,)), v=reals(shape=(4,)), mode=_MODES),
+        Case(a=reals(shape=(3,)), v=reals(shape=(4,)), mode=_MODES),
         Case(a=complexes(shape=(2,)), v=complexes(shape=(2,)), mode=["full"]),
     ],
 )

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, DTypeError, ShapeError
+from tinygrad_edu.graph import Variable, as_variable
+from tinygrad_edu.ops.differences import between
 from tinygrad_edu.ops.indexing import numbers_of
-from tinygrad_edu.ops.reduction import as_operand, joined, mean, reduced_axes, shared
-from tinygrad_edu.ops.shape import reshape, transpose
+from tinygrad_edu.ops.reduction import as_operand, checked_axes, joined, mean, reduced_axes, shared
+from tinygrad_edu.ops.select import clip
+from tinygrad_edu.ops.shape import astype, reshape, transpose
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, Kink, composite, reals
 
@@ -102,26 +105,31 @@ def _arranged(y: Any, a_shape: Shape, axis: Any, keepdims: bool, q_shape: Shape)
 
 def quantiles(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: bool, *, skip_nan: bool = False) -> Any:
     """The quantiles of an array, in which a NaN makes them nan or is left out."""
-    a, q = as_operand(a), numbers_of(q)
+    a, q = as_operand(a), as_operand(q)
+    axis = checked_axes(name, a.shape, axis)
     rows = joined(a, axis)
-    if q.size and not (q.min() >= 0 and q.max() <= 1):
-        raise ArgumentError(f"{name}: q is a fraction, between 0 and 1 (or a percentage, between 0 and 100), got {q}")
+    fractions = numbers_of(q)
+    if q.size and not (fractions.min() >= 0 and fractions.max() <= 1):
+        raise ArgumentError(f"{name}: q is a fraction, between 0 and 1 (or a percentage, between 0 and 100), got {fractions}")
     n, spoilt = _observed(name, numbers_of(rows), skip_nan)
-    position = np.clip(_position(q.reshape(-1), n, method), 0, np.maximum(n - 1, 0))
+    position = clip(_position(q.reshape(-1), n, method), 0, np.maximum(n - 1, 0))
+    place = numbers_of(position)
     if method in _DISCRETE:
-        y = _chosen(rows, _DISCRETE[method](position), spoilt)
+        y = _chosen(rows, _DISCRETE[method](place), spoilt)
     else:
-        below = np.floor(position)
+        below = np.floor(place)
         values = _chosen(rows, np.concatenate([below, np.minimum(below + 1, n - 1)], -1), spoilt)
-        part = position - below if method != "midpoint" else np.where(position > below, 0.5, 0)
-        low, high = values[..., : q.size], values[..., q.size :]
-        y = low + (high - low) * (part.astype(a.dtype) if a.dtype.kind == "f" else part)
+        part = position - below if method != "midpoint" else np.where(place > below, 0.5, 0)
+        y = between(values[..., : q.size], values[..., q.size :], astype(part, a.dtype) if a.dtype.kind == "f" else part)
+    if isinstance(q, Variable) and not isinstance(y, Variable):
+        y = as_variable(type(q), y)
     return _arranged(y, a.shape, axis, keepdims, q.shape)
 
 
 def medians(name: str, a: Any, axis: Any, keepdims: bool, *, skip_nan: bool = False) -> Any:
     """The medians of an array, in which a NaN makes them nan or is left out."""
     a = as_operand(a)
+    axis = checked_axes(name, a.shape, axis)
     rows = joined(a, axis)
     n, spoilt = _observed(name, numbers_of(rows), skip_nan)
     upper = np.atleast_1d(n // 2)
@@ -164,15 +172,17 @@ def median(a: Any, /, axis: Any = None, keepdims: bool = False) -> Any:
     cases=[
         Case(a=reals(grid=(-2, 0.3), shape=(2, 3)), q=[0.3, [0.0, 0.8], 1], axis=[None, 0, -1, (0, 1)], keepdims=[False, True]),
         Case(a=reals(grid=(-2, 0.3), shape=(4,)), q=[[[0.1, 0.5], [0.77, 0.9]]], method=[*_CONTINUOUS, *_DISCRETE, "midpoint"]),
+        Case(a=reals(grid=(-2, 0.3), shape=(2, 3)), q=reals(0.55, 0.75, shape=(2,)), axis=[None, 1], method=[*_CONTINUOUS]),
     ],
     kinks=[Kink(_TIES.where, _TIES.convention, at={**_TIES.at, "q": 0.6}, gradient=_TIES.gradient)],
 )
 def quantile(a: Any, /, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
     """y = the element below which the fraction q lies        ∂L/∂a = g at the two elements beside it, by how near it is
 
-    ``q`` is a number or an array between 0 and 1, whose axes come first in the result. ``method`` says how to interpolate: linear,
-    lower, higher, nearest, midpoint or another continuous one of NumPy's. Equal elements share equally. Counterpart:
-    ``numpy.quantile``, ``torch.quantile``.
+    ``q`` is a number or an array between 0 and 1, whose axes come first in the result; it is differentiated too. ``method`` says
+    how to interpolate: linear, lower, higher, nearest, midpoint or another continuous one of NumPy's. Equal elements share equally.
+    float32 stays float32, whatever q is, and a quantile is infinite only if an element is that it touches: NumPy gives float64 for
+    an array q, and nan there. Counterpart: ``numpy.quantile``, ``torch.quantile``.
 
     >>> import tinygrad_edu as tg
     >>> x = tg.Tensor([1.0, 9.0, 2.0, 7.0], requires_grad=True)
@@ -197,4 +207,4 @@ def percentile(a: Any, /, q: Any, axis: Any = None, method: str = "linear", keep
     >>> tg.percentile(tg.Tensor([1.0, 9.0, 2.0, 7.0]), [0, 50])
     Tensor([1. , 4.5])
     """
-    return quantiles("percentile", a, numbers_of(q) / 100, axis, method, keepdims)
+    return quantiles("percentile", a, as_operand(q) / 100, axis, method, keepdims)

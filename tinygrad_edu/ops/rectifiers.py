@@ -1,4 +1,5 @@
-"""Activation functions of straight pieces, and glu. Names, arguments and conventions at the kinks are PyTorch's."""
+"""Activation functions of straight pieces, and glu. Names, arguments and conventions at the kinks are PyTorch's. A nan gets a
+gradient: it is beyond no bound."""
 
 from __future__ import annotations
 
@@ -86,7 +87,7 @@ def hardtanh(a: Array, /, min_val: float = -1.0, max_val: float = 1.0) -> Array:
     return y
 
 
-hardtanh.vjp(a=lambda g, y, min_val, max_val: where(y > min_val, where(y < max_val, g, 0), 0))
+hardtanh.vjp(a=lambda g, y, min_val, max_val: where((y <= min_val) | (y >= max_val), 0, g))
 
 
 @composite(
@@ -127,7 +128,7 @@ def hardsigmoid(a: Array, /) -> Array:
     return y
 
 
-hardsigmoid.vjp(a=lambda g, y: where(y > 0, where(y < 1, g / 6, 0), 0))
+hardsigmoid.vjp(a=lambda g, y: where((y <= 0) | (y >= 1), 0, g / 6))
 
 
 @primitive(
@@ -151,7 +152,7 @@ def hardswish(a: Array, /) -> Array:
     return y
 
 
-hardswish.vjp(a=lambda g, a: where(a > -3, where(a < 3, g * (a / 3 + 0.5), g), 0))
+hardswish.vjp(a=lambda g, a: where(a <= -3, 0, where(a >= 3, g, g * (a / 3 + 0.5))))
 
 
 @composite(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.graph import Variable
-from tinygrad_edu.ops.indexing import scatter_add
+from tinygrad_edu.ops.indexing import axis_of, scatter_add
 from tinygrad_edu.ops.select import where
 from tinygrad_edu.ops.shape import pad, reshape, transpose
 from tinygrad_edu.primitive import primitive
@@ -23,8 +25,19 @@ def as_operand(a: Any) -> Any:
     return a if isinstance(a, Variable) else np.asarray(a)
 
 
+def checked_axes(name: str, shape: Shape, axis: Any) -> tuple[int, ...]:
+    """The axes that an ``axis`` argument of the function of that name means, counted from the front: an integer, several that
+    differ, or None for all."""
+    if axis is None:
+        return tuple(range(len(shape)))
+    axes = tuple([axis_of(name, shape, index(i)) for i in (axis if isinstance(axis, tuple | list) else (axis,))])
+    if len({*axes}) < len(axes):
+        raise ShapeError(f"{name}: axis={axis} names an axis twice, in an array of shape {shape}")
+    return axes
+
+
 def reduced_axes(ndim: int, axis: Any) -> tuple[int, ...]:
-    """The axes that an ``axis`` argument means, counted from the front."""
+    """The axes that an ``axis`` argument means, counted from the front; it is known to fit."""
     if axis is None or ndim == 0:
         return tuple(range(ndim))
     return tuple([i % ndim for i in (axis if isinstance(axis, tuple) else (axis,))])

@@ -166,7 +166,7 @@ def _clip(a: Array, /, min: Any, max: Any) -> Array:
     return np.clip(a, min, max)
 
 
-_clip.vjp(a=lambda g, a, y: where(a == y, g, 0))
+_clip.vjp(a=lambda g, a, y: where((a < y) | (a > y), 0, g))  # a nan passes it on, as in maximum
 
 
 @primitive(
@@ -186,8 +186,8 @@ def _clip_between(a: Array, low: Array, high: Array, /) -> Array:
 
 
 _clip_between.vjp(
-    a=lambda g, a, y: where(a == y, g, 0),
-    low=lambda g, a, y, high: where((a == y) | (y == high), 0, g),
+    a=lambda g, a, y: where((a < y) | (a > y), 0, g),
+    low=lambda g, a, y, high: where((a < y) & (y != high), g, 0),
     high=lambda g, a, y, high: where((a != y) & (y == high), g, 0),
 )
 
@@ -204,6 +204,8 @@ _clip_between.vjp(
     kinks=[
         Kink("a = min", "1", at={"a": [-1.0, -1.5], "min": -1}, gradient={"a": [1.0, 0.0]}),
         Kink("a = max", "1", at={"a": [1.0, 1.1], "min": -1, "max": 1}, gradient={"a": [1.0, 0.0]}),
+        Kink("a = min, a tensor", "1, and 0 for min", at={"a": -1.0, "min": -1.0}, gradient={"a": 1.0, "min": 0.0}),
+        Kink("a = max, a tensor", "1, and 0 for max", at={"a": 1.0, "max": 1.0}, gradient={"a": 1.0, "max": 0.0}),
     ],
 )
 def clip(a: Any, /, min: Any = None, max: Any = None) -> Any:
@@ -281,6 +283,9 @@ def choose(index: Any, choices: Any, /, mode: str = "raise") -> Any:
     return y if count > 1 else where(chosen == 0, y, y)
 
 
+_ODD = np.array([math.nan, 0, math.inf], np.float32)
+
+
 def _finite(g: Any, a: Any) -> Any:
     """g where a is finite, else 0; of a complex number, part by part."""
     if a.dtype.kind != "c":
@@ -288,12 +293,21 @@ def _finite(g: Any, a: Any) -> Any:
     return where(isfinite(a.real), g.real, 0) + 1j * where(isfinite(a.imag), g.imag, 0)
 
 
-@primitive(elementwise=True, bounded=True, numpy=np.nan_to_num, cases=[Case(a=reals(), nan=[0.0, 7.0]), Case(a=complexes())])
-def nan_to_num(a: Array, /, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
+@primitive(
+    elementwise=True,
+    bounded=True,
+    numpy=np.nan_to_num,
+    cases=[
+        Case(a=reals(), nan=[0.0, 7.0], posinf=[None, 2.0], neginf=[None, -3.0]),
+        Case(a=reals(shape=(3,)), nan=[7.0], posinf=[2.0], neginf=[-3.0], before=lambda a: a + _ODD),
+        Case(a=complexes()),
+    ],
+)
+def nan_to_num(a: Array, /, *, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
     """y = a, with numbers for nan, ∞ and −∞        ∂L/∂a = g [a is finite]
 
-    Without ``posinf`` and ``neginf`` the infinities become the largest numbers of the dtype. Counterpart: ``numpy.nan_to_num``,
-    ``torch.nan_to_num``.
+    Without ``posinf`` and ``neginf`` the infinities become the largest numbers of the dtype. All are given by name. Counterpart:
+    ``numpy.nan_to_num``, ``torch.nan_to_num``.
 
     >>> import numpy as np
     >>> import tinygrad_edu as tg

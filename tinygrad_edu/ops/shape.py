@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.cuts import mark_cut
 from tinygrad_edu.errors import ArgumentError, ShapeError
-from tinygrad_edu.graph import Variable
+from tinygrad_edu.graph import Variable, as_variable, is_recording
 from tinygrad_edu.ops.indexing import axis_of, scatter_add
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, complexes, composite, reals, spelling
@@ -25,34 +26,45 @@ if TYPE_CHECKING:
         Case(a=reals(shape=()), shape=[(1,), (1, 1)]),
         Case(a=reals(shape=("n", 1)), shape=[-1]),
         Case(a=complexes(shape=(2, 1)), shape=[2]),
+        Case(a=reals(shape=(2, 3)), shape=[(3, 2), (1, 6, 1), -1], order=["F"]),
     ],
 )
-def reshape(a: Array, /, shape: Any) -> Array:
+def reshape(a: Array, /, shape: Any, order: str = "C") -> Array:
     """y = a, read row by row into another shape        ∂L/∂a = g, read back
 
-    One length may be -1: it follows from the others. Counterpart: ``numpy.reshape``; ``x.reshape(3, 2)`` works as well.
+    One length may be -1: it follows from the others. ``order="F"`` reads and writes column by column. Counterpart:
+    ``numpy.reshape``; ``x.reshape(3, 2)`` works as well.
 
     >>> import tinygrad_edu as tg
     >>> tg.reshape(tg.Tensor([[1.0, 2.0], [3.0, 4.0]]), 4)
     Tensor([1., 2., 3., 4.])
     """
+    if order != "C":
+        _check_order("reshape", order)
+        return np.reshape(a, shape, order="F")
     return np.reshape(a, shape)
 
 
-reshape.vjp(a=lambda g, a_shape: reshape(g, a_shape))
+def _check_order(name: str, order: str) -> None:
+    if order not in ("C", "F"):
+        raise ArgumentError(f"{name}: order is 'C', row by row, or 'F', column by column, and no matter of memory; got {order!r}")
 
 
-@composite(numpy=np.ravel, aliases=("flatten",), cases=[Case(a=reals())])
-def ravel(a: Any, /) -> Any:
+reshape.vjp(a=lambda g, a_shape, order: reshape(g, a_shape, order))
+
+
+@composite(numpy=np.ravel, aliases=("flatten",), cases=[Case(a=reals()), Case(a=reals(shape=(2, 3)), order=["F"])])
+def ravel(a: Any, /, order: str = "C") -> Any:
     """y = a's elements in a row        ∂L/∂a = g, read back
 
-    A ``reshape`` to one axis. Counterpart: ``numpy.ravel``, ``torch.flatten``.
+    A ``reshape`` to one axis, with its ``order``. Counterpart: ``numpy.ravel``, ``torch.flatten``.
 
     >>> import tinygrad_edu as tg
     >>> tg.ravel(tg.Tensor([[1.0, 2.0], [3.0, 4.0]]))
     Tensor([1., 2., 3., 4.])
     """
-    return reshape(a, -1)
+    _check_order("ravel", order)
+    return reshape(a, -1, order)
 
 
 @primitive(
@@ -189,7 +201,7 @@ expand_dims.vjp(a=lambda g, a_shape: reshape(g, a_shape))
 
 
 @primitive(
-    forward=np.squeeze,
+    numpy=np.squeeze,
     cases=[Case(a=reals(shape=(1, "n", 1)), axis=[0, -1, (0, 2)]), Case(a=reals(shape=(1, 3, 1)), axis=[None])],
 )
 def squeeze(a: Array, /, axis: Any = None) -> Array:
@@ -201,6 +213,7 @@ def squeeze(a: Array, /, axis: Any = None) -> Array:
     >>> tg.squeeze(tg.Tensor([[1.0], [2.0]])).shape
     (2,)
     """
+    return np.squeeze(a, axis)[...]  # where there is nothing to squeeze, NumPy returns its argument itself
 
 
 squeeze.vjp(a=lambda g, a_shape: reshape(g, a_shape))
@@ -274,7 +287,7 @@ def astype(a: Any, dtype: Any) -> Any:
     """
     if np.dtype(dtype).kind in "fc" or not isinstance(a, Variable):
         return cast(a, dtype)
-    return type(a)(a._data, dtype=dtype)  # type: ignore[call-arg]
+    return mark_cut(as_variable(type(a), a._data.astype(dtype)), "astype", a)
 
 
 def pad_widths(shape: Shape, pad_width: Any) -> list[tuple[int, int]]:
@@ -286,6 +299,9 @@ def pad_widths(shape: Shape, pad_width: Any) -> list[tuple[int, int]]:
         by_axis = {axis % len(shape): widths for axis, widths in pad_width.items()}
         pad_width = [np.broadcast_to(by_axis.get(axis, 0), 2) for axis in range(len(shape))]
     return [(before, after) for before, after in np.broadcast_to(pad_width, (len(shape), 2)).tolist()]
+
+
+_COPYING = ("edge", "reflect", "symmetric", "wrap")
 
 
 @primitive(
@@ -309,7 +325,7 @@ def pad(a: Array, /, pad_width: Any, mode: str = "constant", constant_values: An
     """
     if mode == "constant":
         return np.pad(a, pad_widths(np.shape(a), pad_width), constant_values=constant_values)
-    if mode not in ("edge", "reflect", "symmetric", "wrap"):
+    if mode not in _COPYING:
         raise ArgumentError(
             f"pad: mode {mode!r} has no derivative here, unlike constant, edge, reflect, symmetric and wrap; a border that is "
             "computed, such as a mean or a ramp, can be joined with tg.concatenate"
@@ -328,3 +344,16 @@ def _unpad(g: Any, a_shape: Shape, pad_width: Any, mode: str) -> Any:
 
 
 pad.vjp(a=_unpad)
+
+
+@spelling(np.pad)
+def _numpy_pad(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> Any:
+    """NumPy has more modes, and options of theirs: they compute constants."""
+    more = options.keys() - {"constant_values"}
+    if mode in ("constant", *_COPYING) and not more:
+        return pad(array, pad_width, mode, **options)
+    if array._node is not None and array._node.requires_grad and is_recording():
+        if more:
+            raise ArgumentError(f"pad: {', '.join(more)} has no derivative here: pass x.detach(), or concatenate a border")
+        return pad(array, pad_width, mode)  # which says what there is
+    return as_variable(type(array), np.pad(array._data, pad_width, mode, **options))

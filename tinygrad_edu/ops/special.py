@@ -176,7 +176,24 @@ def _ratio(a: Array, /) -> Array:
     return y
 
 
-_ratio.vjp(a=lambda g, a, y: -g * (y * (a + y)))
+# The first terms of y = x (1 + t − 2 t² + 10 t³ − …) with x = −a and t = 1 / x²: the reciprocal of the series of Mills' ratio.
+_RATIO = (1, -2, 10, -74, 706, -8162, 110410, -1708394, 29752066)
+
+
+def _excess(a: Any, y: Any) -> Any:
+    """a + y, by its asymptotic series where the two would cancel."""
+    if a.dtype.kind == "c":
+        return a + y
+    far = a < (-25 if a.dtype == np.float64 else -8)
+    x = where(far, -a, 8)
+    t = 1 / x / x
+    series: Any = 0.0
+    for c in reversed(_RATIO):
+        series = c + series * t
+    return where(far, series / x, a + y)
+
+
+_ratio.vjp(a=lambda g, a, y: -g * (y * _excess(a, y)))
 
 
 @primitive(
@@ -235,9 +252,14 @@ def logit(a: Array, /) -> Array:
 logit.vjp(a=lambda g, a: g / (a * (1 - a)))
 
 
+def _outside(a: Any, b: Any) -> Any:
+    """Whether a = 0 and ln b does not exist: a ln b is 0 there, and its derivatives are declared to be 0."""
+    return (a == 0) & (b == 0 if np.iscomplexobj(b) else b <= 0)
+
+
 def _inside(a: Any, b: Any) -> Any:
-    """b, but 1 where a = 0 and ln b does not exist: a ln b is 0 there, and ln 1 is the derivative that is declared."""
-    return where(a == 0, where(b == 0 if np.iscomplexobj(b) else b <= 0, 1, b), b)
+    """b, and 1 where it is outside."""
+    return where(_outside(a, b), 1, b)
 
 
 @primitive(
@@ -281,7 +303,7 @@ def xlog1py(a: Array, b: Array, /) -> Array:
 
 
 xlog1py.vjp(
-    a=lambda g, a, b: g * xlog1py(1, where(_inside(a, 1 + b) == 1 + b, b, 0)),
+    a=lambda g, a, b: g * xlog1py(1, where(_outside(a, 1 + b), 0, b)),
     b=lambda g, a, b: g * (a / _inside(a, 1 + b)),
 )
 

@@ -11,21 +11,30 @@ import numpy as np
 from tinygrad_edu.errors import ArgumentError, ShapeError
 from tinygrad_edu.graph import Variable
 from tinygrad_edu.ops.arithmetic import sqrt
+from tinygrad_edu.ops.complex import magnitude
 from tinygrad_edu.ops.indexing import numbers_of
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.norm import vector_norm
-from tinygrad_edu.ops.reduction import as_operand, broadcast_to, count, mean, reduced_axes, sum
+from tinygrad_edu.ops.reduction import as_operand, broadcast_to, checked_axes, count, mean, sum
 from tinygrad_edu.ops.select import clip
-from tinygrad_edu.ops.shape import reshape, squeeze, transpose
+from tinygrad_edu.ops.shape import astype, reshape, squeeze, transpose
 from tinygrad_edu.registry import Case, Kink, complexes, composite, reals
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Shape
 
 
-def squared(a: Any) -> Any:
-    """|a|², as a polynomial: unlike that of |a|, its derivative has no special case at 0."""
-    return a * a if a.dtype.kind != "c" else a.real * a.real + a.imag * a.imag
+def widened(a: Any) -> Any:
+    """float16 as float32: a sum of 70 000 ones, and of the squares of 300, is more than float16 can hold, and their mean is not."""
+    return astype(a, np.float32) if a.dtype == np.float16 else a
+
+
+def narrowed(y: Any, a: Any) -> Any:
+    """A result in the precision of the operand: after `widened`, or where NumPy widens because an array of counts took part."""
+    if a.dtype.kind not in "fc":
+        return y
+    dtype = a.dtype if y.dtype.kind == "c" else np.finfo(a.dtype).dtype
+    return y if y.dtype == dtype else astype(y, dtype)
 
 
 # ----------------------------------------------------------------------------------------------------------------- spread
@@ -50,9 +59,11 @@ def var(a: Any, /, axis: Any = None, ddof: float = 0, keepdims: bool = False, *,
     >>> tg.var(tg.Tensor([1.0, 2.0, 3.0]))
     Tensor(0.66666667)
     """
-    deviation = a - mean(a, axis=axis, keepdims=True)
-    freedom = _freedom("var", np.shape(a), axis, ddof if correction is None else correction)
-    return sum(squared(deviation), axis=axis, keepdims=keepdims) / freedom
+    a = as_operand(a)
+    x = widened(a)
+    deviation = x - mean(x, axis=axis, keepdims=True)
+    freedom = _freedom("var", a.shape, axis, ddof if correction is None else correction)
+    return narrowed(sum(magnitude(deviation), axis=axis, keepdims=keepdims) / freedom, a)
 
 
 @composite(
@@ -78,9 +89,11 @@ def std(a: Any, /, axis: Any = None, ddof: float = 0, keepdims: bool = False, *,
     >>> tg.std(tg.Tensor([1.0, 2.0, 3.0]), ddof=1)
     Tensor(1.)
     """
-    deviation = a - mean(a, axis=axis, keepdims=True)
-    freedom = _freedom("std", np.shape(a), axis, ddof if correction is None else correction)
-    return vector_norm(deviation, axis=axis, keepdims=keepdims) / math.sqrt(freedom)
+    a = as_operand(a)
+    x = widened(a)
+    deviation = x - mean(x, axis=axis, keepdims=True)
+    freedom = _freedom("std", a.shape, axis, ddof if correction is None else correction)
+    return narrowed(vector_norm(deviation, axis=axis, keepdims=keepdims) / math.sqrt(freedom), a)
 
 
 def _freedom(name: str, shape: Shape, axis: Any, ddof: float) -> float:
@@ -122,15 +135,23 @@ def average(a: Any, /, axis: Any = None, weights: Any = None, *, returned: bool 
     a = as_operand(a)
     if weights is None:
         y = mean(a, axis=axis, keepdims=keepdims)
+        if not returned:
+            return y
         total: Any = np.asarray(count(a.shape, axis), dtype=y.dtype)
         if isinstance(y, Variable):
             total = type(y)(total)  # type: ignore[call-arg]
     else:
         w = _aligned(as_operand(weights), a.shape, axis)
+        if a.dtype.kind in "biu" or w.dtype.kind in "biu":
+            w = astype(w, np.result_type(a.dtype, w.dtype, *([np.float64] if a.dtype.kind in "biu" else [])))
+        narrow = a.dtype == w.dtype == np.float16
+        x, w = (widened(a), widened(w)) if narrow else (a, w)
+        axis = None if axis is None else checked_axes("average", a.shape, axis)
         total = sum(w, axis=axis, keepdims=keepdims)
         if (numbers_of(total) == 0).any():
             raise ArgumentError("average: the weights sum to 0, so that nothing can be divided by their sum")
-        y = sum(a * w, axis=axis, keepdims=keepdims) / total
+        y = sum(x * w, axis=axis, keepdims=keepdims) / total
+        y, total = (astype(y, np.float16), astype(total, np.float16) if returned else total) if narrow else (y, total)
     return (y, broadcast_to(total, y.shape)) if returned else y
 
 
@@ -138,7 +159,7 @@ def _aligned(weights: Any, shape: Shape, axis: Any) -> Any:
     """The weights with as many axes as the array that they are for."""
     if weights.shape == shape:
         return weights
-    reduced = reduced_axes(len(shape), axis)
+    reduced = checked_axes("average", shape, axis)
     lengths = tuple([shape[i] for i in reduced])
     if axis is None or weights.shape != lengths:
         needed = f"{shape}" + ("" if axis is None else f" or, for axis={axis}, {lengths}")
@@ -174,7 +195,8 @@ def cov(
 
     The covariances of the rows of a, each a variable with n observations, or of its columns with ``rowvar=False``. ``y`` are
     further variables. The divisor is n with ``bias=True``, n − ddof with ``ddof``. ``aweights`` weigh observations and are
-    differentiated too, ``fweights`` count how often each occurred. Counterpart: ``numpy.cov``, ``torch.cov``.
+    differentiated too, ``fweights`` count how often each occurred. float32 stays float32, where NumPy gives float64. Counterpart:
+    ``numpy.cov``, ``torch.cov``.
 
     >>> import tinygrad_edu as tg
     >>> tg.cov(tg.Tensor([[1.0, 2.0, 3.0], [6.0, 4.0, 2.0]]))
@@ -226,8 +248,8 @@ def _variables(a: Any, rowvar: bool) -> Any:
 def corrcoef(a: Any, /, y: Any = None, rowvar: bool = True) -> Any:
     """y = Cᵢⱼ / √(Cᵢᵢ Cⱼⱼ)        ∂L/∂a = the rules of cov and the quotient
 
-    The correlations of the rows of a, with C their `cov`; the arguments are the same. nan with a warning for a variable that does
-    not vary. Counterpart: ``numpy.corrcoef``, ``torch.corrcoef``.
+    The correlations of the rows of a, with C their `cov`; arguments and dtype are the same. nan with a warning for a variable that
+    does not vary. Counterpart: ``numpy.corrcoef``, ``torch.corrcoef``.
 
     >>> import tinygrad_edu as tg
     >>> tg.corrcoef(tg.Tensor([[1.0, 2.0, 3.0], [6.0, 4.0, 2.0]]))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.floating import quietly
 from tinygrad_edu.ops.arithmetic import sqrt
 from tinygrad_edu.ops.powers import hypot
 from tinygrad_edu.ops.select import where
@@ -249,7 +250,7 @@ def arccot(a: Array, /) -> Array:
     Tensor([-0.78539816,  1.57079633,  0.78539816])
     """
     zero = np.equal(a, 0)
-    return np.where(zero, math.pi / 2, np.arctan(np.divide(1, np.where(zero, 1, a))))
+    return np.where(zero, math.pi / 2, np.arctan(quietly(np.divide, 1, np.where(zero, 1, a))))
 
 
 arccot.vjp(a=lambda g, a: -g / (1 + a * a))

@@ -354,5 +354,5 @@ _refused(np.put_along_axis, "y = tg.put_along_axis(x, indices, values, axis) is 
 _refused(np.put, "y = x.reshape(-1).at[indices].set(v).reshape(x.shape) is a new tensor")
 _refused(np.place, "y = x.at[mask].set(v) or tg.where(mask, v, x) is a new tensor")
 _refused(np.putmask, "y = tg.where(mask, v, x) is a new tensor")
-_refused(np.copyto, "y = tg.where(mask, v, x), or v itself, is a new tensor")
+_refused(np.copyto, "y = tg.where(mask, v, x), or v itself, is a new tensor; np.full calls it, tg.broadcast_to not")
 _refused(np.fill_diagonal, "with i = np.arange(n), y = x.at[i, i].set(v) is a new tensor")

@@ -47,7 +47,7 @@ def _axes(ndim: int, axis: Any) -> tuple[int, ...]:
     return tuple(range(ndim)) if axis is None else tuple([i % ndim for i in (axis if np.ndim(axis) else (axis,))])
 
 
-def _slices(a_shape: Shape, ndim: int, axes: tuple[int, ...], offset: tuple[int, ...]) -> tuple[slice, ...]:
+def _reached(a_shape: Shape, ndim: int, axes: tuple[int, ...], offset: tuple[int, ...]) -> tuple[slice, ...]:
     """Where the elements at an offset inside the windows lie in the array that the windows were taken of."""
     start = [0] * ndim
     for i, step in zip(axes, offset, strict=True):
@@ -108,7 +108,7 @@ def overlap_add(a: Array, /, shape: Shape, axis: Any = None) -> Array:
         part, sums = a[block], y[block]
         for offset in product(*map(range, window)):
             at_offset: Any = (..., *offset)
-            sums[_slices(part.shape, ndim, axes, offset)] += part[at_offset]
+            sums[_reached(part.shape, ndim, axes, offset)] += part[at_offset]
     return y
 
 
