@@ -113,8 +113,8 @@ def test_another_tensors_cut_is_not_blamed():
         hidden = tg.sin(z * 2) + w
     assert tg.explain_grad(hidden * w, x).reason == "never reached"
     assert tg.explain_grad(hidden * leaf(1.0), w).reason == "no_grad"
-    later = leaf(1.0)
-    assert tg.explain_grad((z * 2).detach() * w, later).reason == "never reached"
+    loss = (z * 2).detach() * w
+    assert tg.explain_grad(loss, leaf(1.0)).reason == "never reached"  # it was made later
 
 
 def test_of_two_cuts_the_one_that_the_tensor_lost_is_named():
@@ -131,6 +131,8 @@ def test_a_cut_of_what_is_gone_is_named_with_a_perhaps():
     found = tg.explain_grad((x * x).detach() * w, x)
     assert found.reason == "detached"
     assert "a part of the loss, perhaps computed from it, is a constant" in str(found)
+    again = x.detach() * w  # which still exists, but what it was computed from ends at a cut
+    assert tg.explain_grad(again.detach() * w, x).reason == "detached"
 
 
 def test_a_cut_keeps_nothing_alive_and_does_not_grow():

@@ -9,6 +9,7 @@ import threading
 import numpy as np
 import pytest
 import test_engine
+import test_planted_mistakes
 
 import tinygrad_edu as tg
 from tinygrad_edu import engine, recording
@@ -336,7 +337,7 @@ def test_what_changes_a_derivative_is_not_equivalent(name):
 def properties(f, without=()):
     """The library's property tests, on calls of every case and at every kink."""
     op = f.op
-    for example in calls_of(op, max(20, 60 // len(op.cases))):
+    for example in calls_of(op):
         for name in sorted(PROPERTIES.keys() - {"reference", *without}, key="derivatives".__eq__):  # the slow one last
             PROPERTIES[name](example)
     for kink in op.kinks if "kinks" not in without else ():
@@ -421,11 +422,11 @@ def test_without_cases_nothing_is_equivalent():
 # ------------------------------------------------------------------------------------------------------------- the library
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_sample_of_the_wrong_rules_of_the_library_is_noticed(seed):
-    report = mutation_report(properties, sample=30, seed=seed, baseline=False)
+    report = mutation_report(properties, sample=50, seed=seed, baseline=False)
     assert report.ok, str(report)
-    assert report.killed >= 15
+    assert report.killed >= 30
     assert report.total > 9_000
 
 
@@ -450,17 +451,18 @@ def test_every_primitive_with_rules_is_mutated():
 
 @contextlib.contextmanager
 def changed(module, name, old, new):
-    """A function of a module with another text in the place of one."""
-    right = getattr(module, name)
-    source = inspect.getsource(right)
+    """A function with another text in the place of one, wherever it is known."""
+    function = getattr(module, name)
+    source = inspect.getsource(function)
     assert source.count(old) == 1, f"{name} has {source.count(old)} times: {old}"
     scope = {}
-    exec(compile("from __future__ import annotations\n" + source.replace(old, new), f"<wrong {name}>", "exec"), vars(module), scope)
-    setattr(module, name, scope[name])
+    exec(compile("from __future__ import annotations\n" + source.replace(old, new), f"<wrong {name}>", "exec"), scope)
+    right = function.__code__
+    function.__code__ = scope[name].__code__
     try:
         yield
     finally:
-        setattr(module, name, right)
+        function.__code__ = right
 
 
 def shared_and_broadcast():
@@ -485,7 +487,7 @@ def every_operation_of_a_few():
 
 
 def tests_of_the_engine():
-    for name, test in vars(test_engine).items():
+    for name, test in [*vars(test_engine).items(), *vars(test_planted_mistakes).items()]:
         if name.startswith("test_") and not inspect.signature(test).parameters and not hasattr(test, "pytestmark"):
             test()
 
@@ -518,7 +520,6 @@ ENGINE = {
     ),
     "results without a history": (engine, "_recorded_view", "tensor(y, node)", "y"),
     "operands without a history": (engine, "_recorded_view", "list(map(tensor, operands, node.inputs))", "operands"),
-    "a broadcast operand seems repeated": (engine, "_recorded_view", "vertex = vertex.inputs[0]", "pass"),
     "shapes are not checked": (engine, "_pull_back", "if part.shape != vertex.shape:", "if False:"),
     "a path is forgotten": (engine, "_leading_to", "useful.add(node)", "pass"),
 }

@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import ArgumentError, DTypeError, ShapeError
-from tinygrad_edu.testing import check_gradients
+from tinygrad_edu.testing import assert_gradients
 
 RNG = np.random.default_rng(0)
 PAIRS = [("fft", "ifft"), ("rfft", "irfft"), ("ihfft", "hfft")]
@@ -64,7 +64,7 @@ def test_a_convolution_by_transforms_has_the_gradient_of_the_convolution():
     y.backward(g)
     np.testing.assert_allclose(x.grad.data, np.correlate(g, b, "valid"))
     np.testing.assert_allclose(w.grad.data, np.correlate(g, a, "valid"))
-    check_gradients(by_fft, a, b, order=3)
+    assert_gradients(by_fft, a, b, order=3)
 
 
 @pytest.mark.parametrize("inverse", [tg.irfft, tg.hfft])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from tinygrad_edu.singular import careful
 from tinygrad_edu.tree import leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tinygrad_edu.graph import Array, Node, Pull
 
@@ -77,9 +77,8 @@ def _made(node: Node, y: Array, operands: list[Any]) -> bool:
 
 
 def _check_rules(node: Node, recorded: str) -> None:
-    node.active = tuple(
-        [(at, pull if isinstance(pull, _Checked) else _Checked(node, at, pull, recorded)) for at, pull in node.active]
-    )
+    if not isinstance(node.active, _CheckedRules):
+        node.active = _CheckedRules(node, recorded)
 
 
 def _watched_pass(
@@ -116,26 +115,41 @@ def _arrived(g: Any, where: str, dtype: Any) -> AnomalyError:
     )
 
 
-class _Checked:
-    """One rule of a node, with a look at what goes in and what comes out. It refers to nothing that refers to it: a graph has no
-    cycles."""
+class _CheckedRules(tuple[tuple[int, Any], ...]):
+    """A node's rules, each with a look at what goes in and what comes out. Each pass asks for them anew, because those of an
+    opaque call share something in a pass. Nothing refers to the node: a graph has no cycles."""
 
-    __slots__ = ("careful", "dtype", "name", "operand", "recorded", "shape", "users")
+    def __new__(cls, node: Node, recorded: str) -> Self:
+        return super().__new__(cls, node.active)
 
-    def __init__(self, node: Node, position: int, pull: Pull, recorded: str) -> None:
-        op = node.op
-        self.careful = careful(pull)  # the rule itself: to explain a nan, it has to be seen
-        self.name = op.name.lstrip("_")
-        self.operand = op.operands[0 if op.variadic else position]
-        self.shape, self.dtype = node.shape, node.dtype
+    def __init__(self, node: Node, recorded: str) -> None:
+        self.rules = node.active
+        self.op, self.shape, self.dtype = node.op, node.shape, node.dtype
         self.recorded = recorded
         # The rule of an opaque call runs a function of the user's, of which every operation is looked at.
         self.users = hasattr(node.params.get("call"), "source")
 
+    def __iter__(self) -> Iterator[Any]:
+        for position, pull in self.rules:
+            yield position, _Checked(self, position, pull)
+
+
+class _Checked:
+    """One checked rule."""
+
+    __slots__ = ("careful", "operand", "rules")
+
+    def __init__(self, rules: _CheckedRules, position: int, pull: Pull) -> None:
+        self.rules = rules
+        self.operand = rules.op.operands[0 if rules.op.variadic else position]
+        self.careful = careful(pull)  # the rule itself: `explain_grad` looks at what it makes
+
     def __call__(self, g: Any, source: Any) -> Any:
+        rules = self.rules
+        name = rules.op.name.lstrip("_")
         if is_bad(g):
-            raise _arrived(g, f"{self.name} of shape {self.shape}", self.dtype)
-        token = _IN_A_DERIVATIVE.set(not self.users)
+            raise _arrived(g, f"{name} of shape {rules.shape}", rules.dtype)
+        token = _IN_A_DERIVATIVE.set(not rules.users)
         try:
             with np.errstate(all="ignore"):
                 part = self.careful(g, source)
@@ -144,8 +158,8 @@ class _Checked:
         if is_bad(part):
             saved = ", ".join([_range(a) for a in source.saved if a is not None])
             raise AnomalyError(
-                f"the derivative of {self.name} with respect to {self.operand} made {what_is_bad(part)}, from a cotangent in "
-                f"{_range(g)}\n  it is computed from {saved or 'the cotangent'}; result {self.shape}, {self.recorded}"
+                f"the derivative of {name} with respect to {self.operand} made {what_is_bad(part)}, from a cotangent in {_range(g)}"
+                f"\n  it is computed from {saved or 'the cotangent'}; result {rules.shape}, {rules.recorded}"
             )
         return part
 

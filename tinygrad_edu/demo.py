@@ -138,7 +138,8 @@ def _numerical(parameter: Tensor, net: Module, x: Array, t: Array) -> Array:
         return cross_entropy(net(x), t)
 
     try:
-        return numerical_gradient(loss, before)
+        gradient: Array = numerical_gradient(loss, before)
+        return gradient
     finally:
         parameter.data = before
 

@@ -115,7 +115,7 @@ class _Pull:
     def __call__(self, g: Any, node: Any) -> Any:
         if np.geterr()["invalid"] == "raise":
             # The engine has set it, for rules that it can run twice. It then calls `careful`, where the user's settings hold again.
-            raise FloatingPointError(f"{node.params['call'].source}: the user's code is run with the user's settings")
+            raise FloatingPointError("the user's code is run with the user's settings")
         return self.careful(g, node)
 
     def careful(self, g: Any, node: Any) -> Any:

@@ -146,7 +146,8 @@ def logcumsumexp(a: Array, /, axis: int | None = None) -> Array:
     Tensor([1000.        , 1000.69314718, 1000.69314718])
     """
     a = np.asarray(a)
-    return _accumulated(np.logaddexp, a if a.dtype.kind == "f" else a.astype(float), axis)
+    a = a if a.dtype.kind == "f" else a.astype(float)
+    return quietly(_accumulated, np.logaddexp, a, axis)  # type: ignore[no-any-return]  # differences of huge numbers may overflow
 
 
 def _share_of_sums(g: Any, a: Any) -> Any:
@@ -161,7 +162,7 @@ def _share_of_sums(g: Any, a: Any) -> Any:
     infinite = np.isposinf(top)
     if infinite.any():  # several +inf share equally
         a = where(infinite, np.where(np.isposinf(numbers_of(a)), 0, -np.inf).astype(a.dtype), a)
-    terms = exp(a - np.where(np.isinf(top), 0, top))
+    terms = quietly(lambda: exp(a - np.where(np.isinf(top), 0, top)))
     sums = _suffixes(terms[..., ::-1], before[..., ::-1])[..., ::-1]
     divisor = where(numbers_of(sums) == 0, 1, sums)  # there nothing but −inf, which is no summand, has come so far
     return terms / divisor * _suffixes(g, sums * _later(before / divisor))

@@ -285,8 +285,19 @@ def _unrolled(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any, Any
     return x, concatenate([xp[-1:] - length, xp, xp[:1] + length]), concatenate([fp[-1:], fp, fp[:1]]), None, None
 
 
+def _plain_unwrap(p: Array, discont: float | None = None, axis: int = -1, period: float = 2 * math.pi) -> Array:
+    p = np.moveaxis(p, axis, 0)
+    y = np.array(p)
+    for i in range(1, len(p)):
+        step = p[i] - p[i - 1]
+        turns = np.where(np.abs(step) < max(discont or 0, period / 2), 0, np.round(step / period))
+        y[i:] -= turns * period
+    return np.moveaxis(y, 0, axis)
+
+
 @primitive(
     numpy=np.unwrap,
+    reference=_plain_unwrap,
     cases=[
         Case(p=reals(grid=(0, 1.1), shape=("m", 3)), axis=[0, -1]),
         Case(p=reals(grid=(0, 1.1), shape=(4,)), period=[3.0, 360.0], discont=[None, 4.0]),

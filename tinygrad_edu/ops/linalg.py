@@ -13,7 +13,7 @@ from tinygrad_edu.ops.arithmetic import abs
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.lapack import require_square, transposed, values
 from tinygrad_edu.ops.norm import vector_norm
-from tinygrad_edu.ops.reduction import max, min, sum, sum_to
+from tinygrad_edu.ops.reduction import checked_axes, max, min, sum, sum_to
 from tinygrad_edu.ops.select import where
 from tinygrad_edu.ops.shape import reshape, swapaxes, transpose
 from tinygrad_edu.ops.singular_values import svdvals
@@ -166,9 +166,9 @@ def matrix_norm(a: Any, /, ord: Any = "fro", axis: Any = (-2, -1), keepdims: boo
     Tensor(5.)
     """
     n = np.ndim(a)
-    if n < 2 or len(axis) != 2 or axis[0] % n == axis[1] % n:
+    if n < 2 or np.shape(axis) != (2,) or (axis[0] - axis[1]) % n == 0:
         raise ShapeError(f"matrix_norm: axis is a pair of different axes, got {axis!r}, for a of shape {np.shape(a)}")
-    rows, columns = axis[0] % n, axis[1] % n
+    rows, columns = checked_axes("matrix_norm", np.shape(a), axis)
     kept = tuple([1 if i in (rows, columns) else k for i, k in enumerate(np.shape(a))])
     if ord in ("fro", None):
         return vector_norm(a, axis=(rows, columns), keepdims=keepdims)
@@ -179,7 +179,9 @@ def matrix_norm(a: Any, /, ord: Any = "fro", axis: Any = (-2, -1), keepdims: boo
         y = {"nuc": sum, 2: max, -2: min}[ord](s, axis=-1)
     elif ord in (1, -1, math.inf, -math.inf):
         summed, compared = (rows, columns) if ord in (1, -1) else (columns, rows)
-        y = (max if ord > 0 else min)(sum(abs(a), axis=summed), axis=compared - (compared > summed))
+        sums = sum(abs(a), axis=summed)
+        compared -= compared > summed
+        y = sum(sums, axis=compared) if ord > 0 and not sums.size else (max if ord > 0 else min)(sums, axis=compared)
     else:
         raise ArgumentError(f"matrix_norm: ord is fro, nuc, 1, -1, 2, -2, inf or -inf, and not {ord!r}")
     return reshape(y, kept) if keepdims else y

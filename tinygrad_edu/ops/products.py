@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_edu.errors import ArgumentError, ShapeError
 from tinygrad_edu.ops.arithmetic import multiply
 from tinygrad_edu.ops.contraction import tensordot
+from tinygrad_edu.ops.indexing import axis_of
 from tinygrad_edu.ops.lapack import conjugated, transposed
 from tinygrad_edu.ops.linalg import matmul
 from tinygrad_edu.ops.reduction import sum, sum_to
@@ -112,14 +113,13 @@ def vdot(a: Any, b: Any, /) -> Any:
     return matmul(conjugated(ravel(a)), ravel(b))
 
 
-def _last(a: Any, axis: int) -> Any:
+def _last(name: str, a: Any, axis: int) -> Any:
     """a with one of its axes moved to the end."""
     n = np.ndim(a)
     if axis in (-1, n - 1):
         return a
-    if not -n <= axis < n:
-        raise ShapeError(f"there is no axis {axis} in an operand of shape {np.shape(a)}")
-    return transpose(a, (*[i for i in range(n) if i != axis % n], axis % n))
+    axis = axis_of(name, np.shape(a), axis)
+    return transpose(a, (*[i for i in range(n) if i != axis], axis))
 
 
 @composite(
@@ -140,7 +140,7 @@ def vecdot(a: Any, b: Any, /, axis: int = -1) -> Any:
     >>> tg.vecdot(tg.Tensor([[1.0, 2.0], [0.0, 1.0]]), [3.0, 4.0])
     Tensor([11.,  4.])
     """
-    a, b = conjugated(_last(a, axis)), _last(b, axis)
+    a, b = conjugated(_last("vecdot", a, axis)), _last("vecdot", b, axis)
     if np.shape(a)[-1:] != np.shape(b)[-1:]:
         raise ShapeError(f"vecdot: vectors have equal lengths along axis {axis}, and these {np.shape(a)[-1]} and {np.shape(b)[-1]}")
     return matmul(a, b) if np.ndim(a) == np.ndim(b) == 1 else sum(multiply(a, b), axis=-1)
@@ -258,7 +258,7 @@ def cross(a: Any, b: Any, /, axisa: int = -1, axisb: int = -1, axisc: int = -1, 
     Tensor([0., 0., 1.])
     """
     axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis, axis, axis)
-    a, b = _last(a, axisa), _last(b, axisb)
+    a, b = _last("cross", a, axisa), _last("cross", b, axisb)
     if np.shape(a)[-1:] != (3,) or np.shape(b)[-1:] != (3,):
         raise ShapeError(
             f"cross: vectors have 3 components, and these have {np.shape(a)[-1]} and {np.shape(b)[-1]}; of vectors in a plane "
@@ -269,7 +269,7 @@ def cross(a: Any, b: Any, /, axisa: int = -1, axisb: int = -1, axisc: int = -1, 
     if axisc in (-1, n - 1):
         return y
     order = list(range(n - 1))
-    order.insert(axisc % n, n - 1)
+    order.insert(axis_of("cross", y.shape, axisc), n - 1)
     return transpose(y, tuple(order))
 
 

@@ -178,7 +178,7 @@ _clip.vjp(a=lambda g, a, y: where((a < y) | (a > y), 0, g))  # a nan passes it o
     label="clip",
     cases=[
         Case(a=CROSSED, low=reals(-1, -0.5), high=reals(0.5, 1)),
-        Case(a=reals(-3, 3, grid=(-2.05, 0.3)), low=reals(grid=(-1.9, 0.3)), high=reals(grid=(-0.1, 0.3))),
+        Case(a=reals(-3, 3, grid=(-2.05, 0.3)), low=reals(grid=(-1.9, 0.3)), high=reals(grid=(-0.2, 0.3))),
     ],
 )
 def _clip_between(a: Array, low: Array, high: Array, /) -> Array:
@@ -212,7 +212,7 @@ def clip(a: Any, /, min: Any = None, max: Any = None) -> Any:
     """y = min(max(a, low), high)        ∂L/∂a = g [low ≤ a ≤ high]
 
     A bound is a number, an array, or None for no bound; or a tensor, which gets the gradient of the elements that lie beyond it. At
-    a bound itself the gradient goes to ``a``. Counterpart: ``numpy.clip``, ``torch.clamp``.
+    a bound itself, and where it is nan, the gradient goes to ``a``. Counterpart: ``numpy.clip``, ``torch.clamp``.
 
     >>> import tinygrad_edu as tg
     >>> tg.clip(tg.Tensor([-2.0, 0.5, 2.0]), -1, 1)

@@ -259,7 +259,7 @@ def _each(function: Callable[[Any], Any], arrays: tuple[Any, ...]) -> Any:
     return results[0] if len(results) == 1 else results
 
 
-@primitive(reference=lambda a, dtype: np.asarray(a).astype(dtype), cases=[Case(a=reals(), dtype=[np.float64])])
+@primitive(reference=lambda a, dtype: np.asarray(a).astype(dtype), cases=[Case(a=reals(), dtype=[np.float64, np.complex128])])
 def cast(a: Array, /, dtype: Any) -> Array:
     """y = a, in another floating dtype        ∂L/∂a = g, in a's dtype
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, ShapeError
 from tinygrad_edu.ops.diagonals import tril, triu
+from tinygrad_edu.ops.indexing import axis_of
 from tinygrad_edu.ops.lapack import conjugated, lapack, require_square, transposed
 from tinygrad_edu.ops.reduction import sum_to
 from tinygrad_edu.ops.shape import expand_dims, reshape, transpose
@@ -270,7 +271,7 @@ def tensorsolve(a: Any, b: Any, /, axes: Sequence[int] | None = None) -> Any:
     Tensor([[0.5 , 0.25]])
     """
     if axes is not None:
-        last = [axis % np.ndim(a) for axis in axes]
+        last = [axis_of("tensorsolve", np.shape(a), axis) for axis in axes]
         a = transpose(a, (*[axis for axis in range(np.ndim(a)) if axis not in last], *last))
     shape = np.shape(a)[np.ndim(b) :]
     rows = math.prod(shape)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view as _numpys
 
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.indexing import axis_of
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, complexes, reals
 
@@ -43,8 +44,9 @@ def sliding_window_view(x: Array, /, window_shape: Any, axis: Any = None) -> Arr
     return _numpys(x, window_shape, axis)
 
 
-def _axes(ndim: int, axis: Any) -> tuple[int, ...]:
-    return tuple(range(ndim)) if axis is None else tuple([i % ndim for i in (axis if np.ndim(axis) else (axis,))])
+def _axes(shape: Shape, axis: Any) -> tuple[int, ...]:
+    axes = range(len(shape)) if axis is None else axis if np.ndim(axis) else (axis,)
+    return tuple([axis_of("overlap_add", shape, i) for i in axes])
 
 
 def _reached(a_shape: Shape, ndim: int, axes: tuple[int, ...], offset: tuple[int, ...]) -> tuple[slice, ...]:
@@ -90,7 +92,7 @@ def overlap_add(a: Array, /, shape: Shape, axis: Any = None) -> Array:
     a = np.asarray(a)
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     ndim = len(shape)
-    axes, window = _axes(ndim, axis), a.shape[ndim:]
+    axes, window = _axes(shape, axis), a.shape[ndim:]
     trimmed = list(shape)
     for i, n in zip(axes, window, strict=False):
         trimmed[i] -= n - 1

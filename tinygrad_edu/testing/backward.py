@@ -65,8 +65,8 @@ class Run:
 
 
 def engine_fault(run: Run, rng: np.random.Generator, order: int) -> str | None:
-    """What is wrong with the engine's backward pass, in words: it is compared with the chain rule, plainly applied to the same rules.
-    None where the two agree, or a rule does not let them be computed."""
+    """What is wrong with the engine's backward pass, in words: it is compared with the chain rule, plainly applied to the same
+    rules. None where the two agree, or a rule does not let them be computed."""
     seeds = run.seeds(rng)
     try:
         mine = chain_rule(run.way, seeds)
@@ -173,11 +173,11 @@ def unexplained(
 
         at = [wide[i] for i in chosen]
         if not np.allclose(forward(at), _joined(here.outputs), rtol=1e-6, atol=1e-9, equal_nan=True):
-            yield f"{name_of(f)} gives other numbers when it is called again: it is random or keeps a state, and is not judged as a whole"
+            yield f"{name_of(f)} gives other numbers when it is called again: it is random or keeps a state, and cannot be judged"
             return
         found = compare(Pullback(forward, pull, at), range(len(at)), rng)
     except Exception as error:
-        yield f"{name_of(f)} cannot be differentiated as a whole: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        yield f"{name_of(f)} is not judged as a whole: {type(error).__name__}: {str(error).partition(chr(10))[0][:100]}"
         return
     if found.verdict == MISMATCH:
         numbers = f"analytic {found.analytic:.8g}, numerical {found.numerical:.8g} along a random direction"

@@ -1,8 +1,7 @@
 """`blame`: which operation of a composite function has a wrong derivative rule.
 
-A wrong gradient of a function of fifty operations says nothing about which of them is wrong. But every operation can be looked at
-alone: with the operands that it had, its rules are compared with its own forward, and what is right or wrong there does not depend on
-the others.
+A wrong gradient of a function of fifty operations does not say which of them is wrong. But every operation can be looked at alone:
+with the operands that it had, its rules are compared with its own forward, and what comes out does not depend on the others.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -27,9 +26,6 @@ from tinygrad_edu.testing.verdicts import INCONCLUSIVE, MISMATCH
 from tinygrad_edu.transforms import name_of
 from tinygrad_edu.viz import Graph
 
-if TYPE_CHECKING:
-    pass
-
 MANY = 4  # operands of a variadic operation, from which on they are compared together first
 SHOWN = 4  # culprits, and calls of each, that a report writes out
 
@@ -38,9 +34,9 @@ SHOWN = 4  # culprits, and calls of each, that a report writes out
 class Culprit:
     """One operand of one recorded operation, by which its derivative is wrong.
 
-    ``rule`` and ``call`` are places, a file and a line: of the text of the rule, and of the call in the user's program. ``shape`` is
-    the result's, ``shapes`` are the operands'. The numbers are those of the element ``index`` that differs most, in the gradient of
-    the result's sum with random weights. At order 2 it is the rule itself whose derivative is wrong, and they are slopes along a
+    ``rule`` and ``call`` are places, a file and a line: of the text of the rule, and of the call in the user's program. ``shape``
+    is the result's, ``shapes`` are the operands'. The numbers are those of the element ``index`` that differs most, in the gradient
+    of the result's sum with random weights. At order 2 it is the rule itself whose derivative is wrong, and they are slopes along a
     random direction. ``inside`` says where an operation is that the graph does not show: in an opaque call, or in another's rule;
     ``node`` is what is red in the picture.
     """
@@ -93,7 +89,10 @@ class BlameReport:
         return not self.culprits and not self.engine
 
     def graph(self) -> Graph:
-        """The recorded graph with the culprits in red; see `Graph`, which draws it."""
+        """The recorded graph with the culprits in red; see `Graph`, which draws it. Raises `ArgumentError` where ``f`` returned no
+        tensor of floats."""
+        if not self.results:
+            raise ArgumentError(f"{self.name} returned nothing that has a derivative, so there is no graph to draw")
         reasons: dict[Any, str] = {}
         for culprit in self.culprits:
             known = reasons.get(culprit.node, "").splitlines()
@@ -108,10 +107,8 @@ class BlameReport:
         looked = f"{self.checked} of {self.operations}" if self.checked < self.operations else f"{self.operations}"
         rules = len({(c.op, c.operand, c.order) for c in self.culprits})
         engine = ["the backward pass itself is wrong"] * self.engine
-        if self.culprits:
-            found = [f"{rules} wrong rule{'s' * (rules > 1)}", *engine]
-        else:
-            found = [*engine, "every rule is right by itself"]
+        right = [] if self.culprits else ["every rule is right by itself"]
+        found = [f"{rules} wrong rule{'s' * (rules > 1)}"] * bool(self.culprits) + engine + right
         lines = [f"{self.name}: {', and '.join(found)} ({looked} operations, order {self.order})"]
         groups: dict[Any, list[Culprit]] = defaultdict(list)
         for culprit in self.culprits:
@@ -159,7 +156,7 @@ def blame(f: Callable[..., Any], *inputs: Any, order: int = 1, seed: int = 0, se
     order: 2 also differentiates the rules: one may be right as a number and lose its own derivative. Above, what the rules use is
         looked at in its turn.
     seed: of the random directions.
-    seconds: after which no further operation is looked at. The first call of each operation comes first, then the second, and so on.
+    seconds: after which no further operation is looked at. The first call of each operation comes first, then the second, …
 
     ``f`` runs once and is recorded. Then each operation's slope along a random direction of each operand, computed from its forward
     alone in double precision, is compared with what its rule says. The rule of a kink need only lie between the slopes from both

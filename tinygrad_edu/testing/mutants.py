@@ -224,7 +224,10 @@ SOMEWHERE = [
         "it is handed no array",
     ),
     Somewhere(
-        "float32", "doubled in float32", lambda part, arrays: any(a.dtype in ("f4", "c8") for a in (part, *arrays)), "it is 0"
+        "float32",
+        "doubled in float32",
+        lambda part, arrays: any(a.dtype in ("f4", "c8") for a in (part, *arrays)),
+        "it is 0, or handed none",
     ),
 ]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,8 +33,9 @@ MOST_ELEMENTS = 512  # of a wrong gradient that is compared element by element; 
 class Pullback:
     """A function of arrays at a point, with an analytic pullback that may be wrong.
 
-    ``forward`` computes y from the variables, ``pull`` their gradients from a cotangent; ``at`` are the variables. ``rtol`` and ``atol``
-    are what the slopes are exact to. ``cotangent`` is the one to take, where not every one will do.
+    ``forward`` computes y from the variables, ``pull`` their gradients from a cotangent; ``at`` are the variables. ``rtol`` and
+    ``atol`` are what the slopes are exact to. ``cotangent`` is the one to take, where not every one will do;
+    the matrices among the variables that ``hermitian`` lists move so that they stay Hermitian.
     """
 
     forward: Callable[[list[Any]], Any]
@@ -43,6 +44,7 @@ class Pullback:
     rtol: float = 1e-7
     atol: float = 1e-14
     cotangent: Array | None = None
+    hermitian: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -73,22 +75,24 @@ def compare(it: Pullback, variables: Sequence[int], rng: np.random.Generator) ->
         found = _Line(it, variables, rng).judged()
         if found.verdict == MISMATCH:
             found = _Line(it, variables, rng).judged()
-        if found.verdict == MISMATCH and _hermitian(it, variables, found.g):
-            # Functions of Hermitian matrices read one triangle, and their gradient is right for changes that leave them Hermitian.
-            again = _Line(it, variables, rng, hermitian=True).judged()
-            found = again if again.verdict != MISMATCH else found
+        if found.verdict == MISMATCH and not it.hermitian:
+            triangular = hermitian_variables(it, rng)
+            if triangular.intersection(variables):
+                found = _Line(replace(it, hermitian=triangular), variables, rng).judged()
     return found
 
 
 class _Line:
     """A direction of the variables, a cotangent, and L along it."""
 
-    def __init__(self, it: Pullback, variables: Sequence[int], rng: np.random.Generator, hermitian: bool = False) -> None:
+    def __init__(self, it: Pullback, variables: Sequence[int], rng: np.random.Generator) -> None:
         self.it, self.variables, self.rng = it, variables, rng
         y = np.asarray(it.forward(it.at))
         self.g = weights(rng, y) if it.cotangent is None else it.cotangent
-        self.v = {i: _direction(rng, it.at[i], hermitian) for i in variables}
-        self.size = 1 + y.size // MOST_PARTS
+        self.v = {i: _direction(rng, it.at[i], i in it.hermitian) for i in variables}
+        # What does not depend on which of several results is the case, as signs of eigenvectors, is the sum only.
+        self.size = 1 + y.size // MOST_PARTS if it.cotangent is None else max(1, y.size)
+        self.whole = bool(np.isfinite(y).all() and all(np.isfinite(x).all() for x in it.at))
         eps = float(np.finfo(y.dtype).eps) if y.dtype.kind in "fc" else float(np.finfo(float).eps)
         self.eps = eps * np.sqrt(self.size)
 
@@ -113,7 +117,7 @@ class _Line:
         """The slope by the pullback, of those summands that are chosen, and the sum of the absolute values that it is made of."""
         g = np.array(self.g) if chosen is None else self.only(chosen)
         gradients = self.it.pull(g)
-        products = [np.ravel(np.real(np.asarray(gradients[i]) * self.v[i])) for i in self.variables]
+        products = [np.ravel(np.real(np.where(self.v[i] == 0, 0, gradients[i]) * self.v[i])) for i in self.variables]
         return float(sum(map(np.sum, products))), float(sum(np.sum(np.abs(p)) for p in products))
 
     def judged(self) -> Comparison:
@@ -133,8 +137,8 @@ class _Line:
         return self.beside_kinks(best, known & self.additive(best), *_range([*found, *left, *right]))
 
     def additive(self, whole: Estimate) -> Array:
-        """For which summands the slope along v is the sum of those along the elements of v. Where it is not, there is no derivative,
-        though the slopes from both sides may agree: the middle one of three equal numbers, for instance, goes with the middle one."""
+        """For which summands the slope along v is the sum of those along its elements. Where it is not, there is no derivative,
+        though those from both sides may agree: the median of three equal numbers, for instance, moves with the median of v."""
         total, noise = np.zeros_like(whole.value), np.array(whole.error)
         for i, v in self.v.items():
             for places in np.array_split(self.rng.permutation(v.size), max(1, min(v.size, MOST_GROUPS))):
@@ -153,9 +157,10 @@ class _Line:
         analytic, size = self.analytic(smooth)
         rest = Estimate(best.value[smooth], best.error[smooth])
         if not self.within(analytic, size, rest):
-            return self.said(MISMATCH, analytic, rest, smooth)
+            undefined = not self.whole and not np.isfinite(analytic)  # nan from nan
+            return self.said(INCONCLUSIVE if undefined else MISMATCH, analytic, rest, smooth)
         if not kinked.any():
-            sure = smooth.all() and self.settled(analytic, size, rest)
+            sure = (smooth | ~np.isfinite(self.parts(0.0))).all() and self.settled(analytic, size, rest)
             return self.said(MATCH if sure else INCONCLUSIVE, analytic, rest)
         for place in self.rng.permutation(np.flatnonzero(kinked))[:MOST_KINKS]:  # one by one, for in a sum they would hide
             one = np.zeros_like(kinked)
@@ -207,9 +212,9 @@ def _range(estimates: Sequence[Estimate]) -> tuple[Estimate, Estimate]:
 
 
 def _direction(rng: np.random.Generator, x: Array, hermitian: bool) -> Array:
-    """A direction in which every element moves by a part of its own size."""
-    v = weights(rng, np.asarray(x)) * np.maximum(np.abs(x), 0.1)
-    return np.asarray((v + _adjoint(v)) / 2 if hermitian and _is_hermitian(x) else v)
+    """A direction in which every finite element moves by a part of its own size."""
+    v = weights(rng, np.asarray(x)) * np.where(np.isfinite(x), np.maximum(np.abs(x), 0.1), 0)
+    return np.asarray((v + _adjoint(v)) / 2 if hermitian else v)
 
 
 def _adjoint(x: Array) -> Array:
@@ -223,9 +228,21 @@ def _is_hermitian(x: Any) -> bool:
     return bool(np.allclose(x, _adjoint(x), rtol=1e3 * np.finfo(x.dtype).eps, atol=1e-6 * float(np.max(np.abs(x), initial=0))))
 
 
-def _hermitian(it: Pullback, variables: Sequence[int], g: Array) -> bool:
-    gradients = it.pull(np.array(g))
-    return any(_is_hermitian(it.at[i]) and _is_hermitian(gradients[i]) for i in variables)
+def hermitian_variables(it: Pullback, rng: np.random.Generator) -> frozenset[int]:
+    """The matrices that the function takes to be Hermitian: those which are, and of which it reads one triangle. Its gradients are
+    right for changes that leave them Hermitian."""
+    return frozenset(i for i, x in enumerate(it.at) if _is_hermitian(x) and _reads_one_triangle(it, i, rng))
+
+
+def _reads_one_triangle(it: Pullback, variable: int, rng: np.random.Generator) -> bool:
+    x, y = it.at[variable], it.forward(it.at)
+    for other in (np.triu(weights(rng, x), 1), np.tril(weights(rng, x), -1)):
+        try:
+            if np.array_equal(it.forward([*it.at[:variable], x + other, *it.at[variable + 1 :]]), y, equal_nan=True):
+                return True
+        except Exception:
+            continue  # it wants to see both
+    return False
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tinygrad_edu.graph import Node, Variable, as_variable, enable_grad, mode
 from tinygrad_edu.places import Place, caller
 from tinygrad_edu.singular import careful
 from tinygrad_edu.tensor import Tensor
-from tinygrad_edu.testing.pullbacks import Pullback, weights
+from tinygrad_edu.testing.pullbacks import Pullback, hermitian_variables, weights
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -228,7 +228,8 @@ class Record:
             return again._data if isinstance(again, Variable) else np.asarray(again)
 
         # A rule may subtract numbers that are nearly the same, as 1 − y² does: its rounding is that of 1.
-        return Pullback(forward, pull, at, self.rtol, atol=1e-11 * (1 + part.size)), inner
+        hermitian = frozenset(i + 1 for i in hermitian_variables(self.pullback(), rng))
+        return Pullback(forward, pull, at, self.rtol, 1e-11 * (1 + part.size), hermitian=hermitian), inner
 
 
 def chain_rule(records: Iterable[Record], seeds: dict[Any, Any], recorded: bool = False) -> dict[Any, Any]:

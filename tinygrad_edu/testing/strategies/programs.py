@@ -152,6 +152,7 @@ UNARY: dict[str, Callable[[Bounds], Bounds]] = {
     "ravel": lambda a: a,
 }
 BINARY = {"add": _sum, "multiply": _product, "subtract": _sum}
+NAMES = [*UNARY, *BINARY, "mean", "sum", "softmax", "logsumexp", "matmul", "stack"]
 
 
 @dataclass
@@ -245,9 +246,11 @@ def programs(draw: Any, min_nodes: int = 1, max_nodes: int = 8) -> Program:
         left = max_nodes - len(writer.steps)
         if ends > 1 and (left <= 2 * ends - 1 or not more):  # each may have to become a mean, before they are added
             writer.write(*writer.merge())
-        elif left == 0 or (len(writer.steps) >= min_nodes and draw(st.integers(0, 7)) == 0):
+        elif (len(writer.steps) >= min_nodes and draw(st.integers(0, 7)) == 0) or left == 0:
             more = False
         else:
             moves = writer.moves(draw(st.sampled_from(writer.loose)))
-            writer.write(*draw(st.sampled_from(moves[draw(st.sampled_from(list(moves)))])))
+            # From all names, and not from those that are possible here: a choice then keeps its meaning when steps are left out.
+            name = draw(st.sampled_from(NAMES).filter(moves.__contains__))
+            writer.write(*draw(st.sampled_from(moves[name])))
     return Program(tuple(inputs), tuple(writer.steps))

@@ -34,7 +34,7 @@ def sides(smallest: int, largest: int) -> SearchStrategy[int]:
     """Lengths of an axis, of which 0 and 1 are the rare ones. It shrinks to 1."""
     long = list(range(max(smallest, 2), largest + 1))
     short = [n for n in (1, 0) if smallest <= n <= largest]
-    return hypothesis().strategies.sampled_from([*short[:1], *3 * long, *short[1:]])  # type: ignore[no-any-return]
+    return hypothesis().strategies.sampled_from([*short[:1], *2 * long, *short[1:]])  # type: ignore[no-any-return]
 
 
 @composite
