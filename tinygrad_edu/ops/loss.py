@@ -253,7 +253,7 @@ def softmax_cross_entropy(logits: Array, target: Array, /, reduction: str = "mea
     logits, target = np.asarray(logits), np.asarray(target)
     if reduction not in _REDUCTIONS:
         raise ArgumentError(f"softmax_cross_entropy: reduction is mean, sum or none, not {reduction!r}")
-    if logits.dtype == np.float16:  # whose sums over many classes or rows overflow
+    if logits.dtype.char == "e":  # float16, whose sums over many classes or rows overflow
         y, p, t = softmax_cross_entropy.op.forward(logits.astype(np.float32), target, reduction)
         return y.astype(np.float16), p.astype(np.float16), t
     sums = _check_labels(logits, target)
