@@ -309,11 +309,11 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
 def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """The function that computes the gradient of ``f`` with respect to one or several of its positional arguments.
 
-    ``f`` takes numbers, arrays, tensors, or nested tuples, lists and dictionaries of them, and returns a tensor with one
-    element. The gradient has the argument's structure, shapes and dtypes; with a sequence of ``argnums`` it is a tuple. With
-    ``has_aux``, ``f`` returns ``(value, aux)`` and the result is ``(gradient, aux)``. ``grad`` nests to any depth, and no
-    ``.grad`` of any tensor is touched: a tensor that ``f`` uses without being an argument is a constant to this derivative, and if it requires grad,
-    the result is recorded, so that it can be differentiated with respect to it. Counterpart: ``jax.grad``.
+    ``f`` takes numbers, arrays, tensors, or nested tuples, lists and dictionaries of them, and returns a tensor with one element.
+    The gradient has the argument's structure, shapes and dtypes; with a sequence of ``argnums`` it is a tuple. With ``has_aux``,
+    ``f`` returns ``(value, aux)`` and the result is ``(gradient, aux)``. ``grad`` nests to any depth, and no ``.grad`` of any
+    tensor is touched: a tensor that ``f`` uses without being an argument is a constant to this derivative, and if it requires
+    grad, the result is recorded, so that it can be differentiated with respect to it. Counterpart: ``jax.grad``.
 
     >>> import tinygrad_edu as tg
     >>> tg.grad(tg.sin)(0.0)
