@@ -1,10 +1,12 @@
 """Why a gradient is None, zero or nan: every reason, with the place or the operation."""
 
 import inspect
+import os
 import subprocess
 import sys
 import time
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,7 +184,8 @@ def test_the_line_of_a_script_is_named(tmp_path):
     script = tmp_path / "script.py"
     setup = "import tinygrad_edu as tg\nx = tg.Tensor(1.0, requires_grad=True)\n"
     script.write_text(f"{setup}y = x.detach()\nprint(tg.explain_grad(y, x))\n")
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(Path(tg.__file__).parents[1])}
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True, env=environment)
     assert f"detach() at {script}:3" in done.stdout
 
 
