@@ -104,15 +104,15 @@ def weighted(y: Any, weights: Any) -> Array:
     return terms.astype(y.real.dtype) if y.dtype.kind in "fc" else terms
 
 
-def judge(value: Value, line: Line, analytic: float, tolerance: Tolerance, base: Array) -> Judgement:
+def judge(value: Value, line: Line, analytic: float, tolerance: Tolerance, base: Array, noise: float = 0.0) -> Judgement:
     """The verdict on one directional derivative along a line. ``value`` gives the terms of a sum at some inputs, and ``base`` those
-    where we are; their dtype says how precise they are."""
+    where we are; their dtype says how precise they are, and ``noise`` is what they have of rounding besides."""
     eps = float(np.finfo(base.dtype if base.dtype.kind == "f" else float).eps)
 
     def terms(step: float) -> Array:
         return np.asarray(value(line.moved(step)), float)
 
-    numerical, rounding, size = _quick(terms, line, base, eps)
+    numerical, rounding, size = _quick(terms, line, base, eps, noise / eps)
     if tolerance.settles(analytic, numerical, rounding):
         return Judgement(MATCH, analytic, numerical, rounding)
 
@@ -121,21 +121,23 @@ def judge(value: Value, line: Line, analytic: float, tolerance: Tolerance, base:
 
     if not np.isfinite(base).all():
         return Judgement(INCONCLUSIVE, analytic, np.nan, np.inf, "f is not finite at this point")
-    return _closely(_Curve(change, line.at, eps, max(size, _depending(terms, line, base))), line.size or 1.0, analytic, tolerance)
+    depending, hidden = _depending(terms, line, base, eps)
+    return _closely(_Curve(change, line.at, eps, max(size, depending), hidden), line.size or 1.0, analytic, tolerance)
 
 
-def _depending(terms: Callable[[float], Array], line: Line, base: Array) -> float:
-    """The size of the terms that depend on the line at all. In a short step a small change may be lost in a large term, and then
-    nothing changes; in a step this long it shows."""
+def _depending(terms: Callable[[float], Array], line: Line, base: Array, eps: float) -> tuple[float, float]:
+    """The size of the terms that depend on the line at all, and the derivative that the others may still have. In a short step a
+    small change may be lost in a large term, and then nothing changes; in a step this long it shows, if it is not too small."""
+    far = 1e3 + 1e6 * line.size
     try:
         with np.errstate(all="ignore"):
-            there = terms(1e3 + 1e6 * line.size)
-        return float(np.sum(np.abs(base), where=~(there == base)))
+            same = terms(far) == base
     except (ArithmeticError, ValueError):
-        return float(np.sum(np.abs(base)))
+        same = np.zeros(base.shape, bool)
+    return float(np.sum(np.abs(base), where=~same)), eps * float(np.sum(np.abs(base), where=same)) / far
 
 
-def _quick(terms: Callable[[float], Array], line: Line, base: Array, eps: float) -> tuple[float, float, float]:
+def _quick(terms: Callable[[float], Array], line: Line, base: Array, eps: float, size: float) -> tuple[float, float, float]:
     """Central differences at two steps, combined so that the error of order h² cancels (Richardson, 1911): what is left is of
     order h⁴, and the steps can be long enough for rounding to matter little. Returns how much it may matter, too, and the size of
     what changes."""
@@ -145,7 +147,7 @@ def _quick(terms: Callable[[float], Array], line: Line, base: Array, eps: float)
     wide = float(np.sum(up - down)) / ((line.at + h) - (line.at - h))
     narrow = float(np.sum(near_up - near_down)) / ((line.at + h / 2) - (line.at - h / 2))
     changing = (up != down) | (up != base)
-    size = float(np.sum(np.maximum(np.abs(up), np.abs(base)), where=changing))
+    size = max(size, float(np.sum(np.maximum(np.abs(up), np.abs(base)), where=changing)))
     return (4 * narrow - wide) / 3, (8 * eps * size + float(np.finfo(float).tiny)) / h, size
 
 
@@ -156,11 +158,13 @@ class _Curve(NamedTuple):
     at: float
     eps: float
     size: float  # of the terms that the change is a difference of
+    hidden: float  # a derivative so small that no step shows it
 
     def slope(self, length: float, method: str) -> Side:
         """A numerical derivative over some length."""
         try:
-            return Side(*map(float, estimate(self.change, length, method, self.eps, self.at, self.size)))
+            value, error = estimate(self.change, length, method, self.eps, self.at, self.size)
+            return Side(float(value), float(error) + self.hidden)
         except (ArithmeticError, ValueError):  # f does not like a point so far away
             return Side(np.nan, np.inf)
 
