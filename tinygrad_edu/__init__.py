@@ -1,12 +1,18 @@
 """tinygrad_edu: the autodiff engine that you can see through."""
 
-from tinygrad_edu import data, errors, memory, nn, ops, optim, testing
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+from tinygrad_edu import memory as memory  # before the others, so that the garbage collector does not look through them either
+
+# isort: split
+from tinygrad_edu import data, errors, nn, ops, optim
+from tinygrad_edu import hypothesis_types as hypothesis_types
 from tinygrad_edu.anomaly import detect_anomaly
 from tinygrad_edu.conventions import Convention, conventions
-from tinygrad_edu.explain import GradientExplanation, explain_grad
 from tinygrad_edu.graph import enable_grad, is_recording, no_grad
 from tinygrad_edu.guard import guard
-from tinygrad_edu.implicit import fixed_point, odeint
 from tinygrad_edu.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from tinygrad_edu.opaque import checkpoint, custom_vjp
 from tinygrad_edu.ops import *
@@ -15,7 +21,12 @@ from tinygrad_edu.registry import Case, Kink, complexes, reals
 from tinygrad_edu.singular import ieee_gradients
 from tinygrad_edu.tensor import Tensor, from_numpy
 from tinygrad_edu.transforms import grad, jvp, stop_gradient, value_and_grad, vjp
-from tinygrad_edu.viz import Graph, GraphEdge, GraphNode
+
+if _TYPE_CHECKING:  # see `__getattr__`
+    from tinygrad_edu import testing
+    from tinygrad_edu.explain import GradientExplanation, explain_grad
+    from tinygrad_edu.implicit import fixed_point, odeint
+    from tinygrad_edu.viz import Graph, GraphEdge, GraphNode
 
 __version__ = "0.1.0"
 
@@ -63,4 +74,21 @@ __all__ = [
 __all__ += ops.__all__
 __all__.sort()
 
-memory.tune()
+_LATER = {
+    "testing": "testing",
+    **dict.fromkeys(["GradientExplanation", "explain_grad"], "explain"),
+    **dict.fromkeys(["fixed_point", "odeint"], "implicit"),
+    **dict.fromkeys(["Graph", "GraphEdge", "GraphNode"], "viz"),
+}
+
+
+def __getattr__(name: str) -> _Any:
+    """What training a model does not need is loaded when it is first asked for: it is half of the files."""
+    if name not in _LATER:
+        raise AttributeError(f"module 'tinygrad_edu' has no attribute '{name}'")
+    module = _import_module(f"tinygrad_edu.{_LATER[name]}")
+    return module if name == "testing" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -58,3 +58,6 @@ def collect_less_often() -> bool:
         return False
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, *others)
     return True
+
+
+tune()

@@ -29,7 +29,8 @@ import numpy as np
 
 from tinygrad_edu import recording, singular
 from tinygrad_edu.errors import DTypeError, PrimitiveError, ShapeError, TinygradError
-from tinygrad_edu.registry import Case, Kink, Operation, register, several, split_signature
+from tinygrad_edu.registry import OURS, Case, Kink, Operation, register, several
+from tinygrad_edu.signatures import signature_of, split_signature
 
 # A function, None, or NotImplemented (whose type has no public name before Python 3.13).
 Rule: TypeAlias = Any
@@ -114,10 +115,11 @@ class Primitive(Operation):
         known = {"g", "y", *self.operands, *self.residuals, *self.metadata, *[f"{name}_shape" for name in self.operands]}
         if self.variadic:
             known.add("position")
-        parameters = inspect.signature(rule).parameters.values()
-        wanted = tuple(p.name for p in parameters)
-        strange = [str(p) for p in parameters if p.name not in known or p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        if strange:
+        found = signature_of(rule)
+        wanted = found.positional_only + found.positional
+        if found.collecting or found.keyword_only or not known.issuperset(wanted):
+            parameters = inspect.signature(rule).parameters.values()
+            strange = [str(p) for p in parameters if p.name not in known or p.name not in wanted]
             raise PrimitiveError(
                 f"{self.name}.vjp: the rule of {operand!r} asks for {', '.join(strange)}, which is not known when it runs; "
                 f"it can ask for {', '.join(sorted(known))}"
@@ -292,9 +294,10 @@ def primitive(
     >>> cube(np.array([1.0, 2.0]))
     array([1., 8.])
     """
-    options = {name: value for name, value in locals().items() if name != "function"}
     if function is None:
-        return lambda function: primitive(function, **options)
+        options = dict(locals())
+        del options["function"]
+        return functools.partial(primitive, **options)
     name = function.__name__
     operands, metadata = split_signature(function)
     taken = {"g", "y", *(["position"] if variadic else [])} & {*operands, *metadata}
@@ -324,7 +327,7 @@ def primitive(
         hint=hint,
         residuals=dict(residuals or {}),
         bounded=bounded,
-        may_alias=not (isinstance(forward, np.ufunc) or function.__module__.startswith("tinygrad_edu.ops.")),
+        may_alias=not (isinstance(forward, np.ufunc) or function.__module__.startswith(OURS)),
     )
     make = recording.general
     if not variadic and not residuals:

@@ -16,6 +16,7 @@ from tinygrad_edu.cuts import cut
 from tinygrad_edu.errors import DTypeError, PrimitiveError, ShapeError
 from tinygrad_edu.graph import MODE, Constant, Cut, Node, Variable, next_serial
 from tinygrad_edu.registry import REGISTRY
+from tinygrad_edu.signatures import EMPTY, signature_of
 
 if TYPE_CHECKING:
     from tinygrad_edu.primitive import Primitive
@@ -241,9 +242,9 @@ def general(op: Primitive) -> Callable[..., Any]:
 def _binder(op: Primitive) -> Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]:
     """Puts a call's metadata arguments under their names."""
     names = tuple(op.metadata)
-    parameters = inspect.signature(op.function).parameters
-    places = tuple([name for name in names if parameters[name].kind is not inspect.Parameter.KEYWORD_ONLY])
-    defaults = {name: default for name, default in op.metadata.items() if default is not inspect.Parameter.empty}
+    found = signature_of(op.function)
+    places = tuple([name for name in names if name not in found.keyword_only])
+    defaults = {name: default for name, default in op.metadata.items() if default is not EMPTY}
 
     complete = len(defaults) == len(names)
 

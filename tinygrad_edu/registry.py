@@ -3,7 +3,6 @@ No concrete operation, and no Hypothesis."""
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from tinygrad_edu.errors import MissingError, PrimitiveError
+from tinygrad_edu.signatures import split_signature
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,10 @@ class Operation:
     @property
     def ours(self) -> bool:
         """Whether the library declares it, and not one of its users."""
-        return (self.function.__module__ or "").startswith("tinygrad_edu.")
+        return (self.function.__module__ or "").startswith(OURS)
 
 
+OURS = "tinygrad_edu.ops."  # the modules whose operations are the library's own
 REGISTRY: dict[str, Operation] = {}
 FUNCTIONS: dict[str, Callable[..., Any]] = {}  # what is public, under its name and its aliases
 METHODS: dict[str, Callable[..., Any]] = {}  # of those, what reads well as a method of its first operand
@@ -190,7 +191,7 @@ def publish(function: Callable[..., Any], name: str, numpy: Sequence[Any], alias
 
 def register(operation: Operation, module: str, *, method: bool = True) -> None:
     """Enter an operation: ours under its bare name, a user's under its module's, so that it cannot replace ours."""
-    ours = module.startswith("tinygrad_edu.")
+    ours = module.startswith(OURS)
     key = operation.name if ours else f"{module}.{operation.name}"
     if ours and key in REGISTRY:
         raise PrimitiveError(f"{key}: there is a primitive of that name already")
@@ -250,18 +251,3 @@ def spelling(*numpy: Any, aliases: tuple[str, ...] = (), method: bool = True) ->
         return function
 
     return declare
-
-
-def split_signature(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """(operands, metadata with defaults) of a forward function. Operands are the positional-only parameters or, where there
-    are none, the positional parameters without a default."""
-    parameters = inspect.signature(function).parameters.values()
-    operands = [p for p in parameters if p.kind is p.POSITIONAL_ONLY] or [
-        p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty
-    ]
-    if not operands or any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters):
-        raise PrimitiveError(
-            f"{function.__name__}: operands come first, as in f(a, b, /, axis=None), and metadata follows by name; *args and "
-            f"**options are not supported (variadic=True takes a sequence of operands); got {inspect.signature(function)}"
-        )
-    return tuple(p.name for p in operands), {p.name: p.default for p in parameters if p not in operands}

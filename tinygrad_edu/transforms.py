@@ -17,22 +17,9 @@ import numpy as np
 from tinygrad_edu import engine
 from tinygrad_edu.errors import DTypeError, GraphError, ShapeError
 from tinygrad_edu.graph import Leaf, Variable, as_variable, enable_grad, is_recording, next_serial, topological_order
-from tinygrad_edu.primitive import primitive
-from tinygrad_edu.registry import Case, reals
+from tinygrad_edu.ops.arithmetic import _alias
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.tree import leaves, mapped
-
-
-@primitive(label="=", cases=[Case(a=reals())], reference=lambda a: a)
-def _alias(a: Any, /) -> Any:
-    """y = a        ∂L/∂a = g
-
-    A vertex of its own for the same numbers: the variable of a derivative that is taken inside another one.
-    """
-    return a
-
-
-_alias.vjp(a=lambda g: g)
 
 
 def name_of(f: Callable[..., Any]) -> str:

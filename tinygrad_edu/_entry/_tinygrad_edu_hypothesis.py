@@ -7,6 +7,6 @@ import sys
 
 def register() -> None:
     """If tinygrad_edu is there already, let it register its types. If it comes later, it finds Hypothesis and does so itself."""
-    testing = sys.modules.get("tinygrad_edu.testing.hypothesis_types")
-    if testing is not None:
-        testing.register()
+    types = sys.modules.get("tinygrad_edu.hypothesis_types")
+    if types is not None:
+        types.register()

@@ -32,7 +32,6 @@ def _constant(
     """NumPy's function, as one that takes tensors too and then returns constant tensors; a Python bool stays one. ``smooth`` are
     arguments on which the result depends smoothly after all: they must not require grad, and ``instead`` says what to do."""
     name = function.__name__
-    out_at = _place_of_out(function)
 
     @functools.wraps(function, assigned=("__name__", "__qualname__"), updated=())
     def call(*args: Any, **options: Any) -> Any:
@@ -40,7 +39,7 @@ def _constant(
         cls = next((type(value) for value in given if isinstance(value, Variable)), None)
         if cls is None:
             return function(*args, **options)
-        outs = [out for out in leaves(options.get("out", args[out_at:])) if out is not None]
+        outs = [out for out in leaves(options.get("out", args[_place_of_out(function) :])) if out is not None]
         if [out for out in outs if isinstance(out, Variable)]:
             raise DTypeError(f"{name}: out= cannot be a tensor; assign the result, as in x.data = ...")
         if smooth and is_recording():
@@ -65,6 +64,7 @@ def _constant(
     return spelling(function, *numpy, aliases=aliases, method=method)(call)
 
 
+@functools.cache
 def _place_of_out(function: Any) -> int:
     """How many arguments stand before ``out`` where it is given by position."""
     if isinstance(function, np.ufunc):

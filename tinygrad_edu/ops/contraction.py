@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,7 +77,7 @@ tensordot.vjp(a=_left, b=_right)
 
 # ------------------------------------------------------------------------------------------------------------------ einsum
 
-_LETTERS = ascii_uppercase + ascii_lowercase
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _MANY = 20_000  # products from which on it pays to look for a way to use matrix products
 
 
