@@ -172,6 +172,9 @@ def _ratio(a: Array, /) -> Array:
 
     The slope of ln Φ: 0 far to the right, −a far to the left.
     """
+    if np.iscomplexobj(a):  # where erfcx is too large for a number, so is its inverse, in some directions
+        z = np.asarray(a, np.complex128)  # the difference of two large numbers
+        return np.asarray(np.exp(-z * z / 2 - Lazy("scipy.special", "log_ndtr")(z)) / math.sqrt(2 * math.pi), a.dtype)
     y: Array = math.sqrt(2 / math.pi) / Lazy("scipy.special", "erfcx")(a * -math.sqrt(0.5))
     return y
 

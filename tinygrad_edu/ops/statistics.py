@@ -16,7 +16,6 @@ from tinygrad_edu.ops.indexing import numbers_of
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.norm import vector_norm
 from tinygrad_edu.ops.reduction import as_operand, broadcast_to, checked_axes, count, mean, sum
-from tinygrad_edu.ops.select import clip
 from tinygrad_edu.ops.shape import astype, reshape, squeeze, transpose
 from tinygrad_edu.registry import Case, Kink, complexes, composite, reals
 
@@ -263,4 +262,7 @@ def corrcoef(a: Any, /, y: Any = None, rowvar: bool = True) -> Any:
     variances = c[i, i]
     scale = sqrt(variances.real if c.dtype.kind == "c" else variances)
     r = c / reshape(scale, (-1, 1)) / scale
-    return clip(r, -1, 1) if c.dtype.kind == "f" else r  # rounding can lead beyond 1, where arccos is nan
+    if c.dtype.kind != "f":
+        return r
+    plain = numbers_of(r)
+    return r + (np.clip(plain, -1, 1) - plain)  # rounding can lead beyond 1, where arccos is nan; that has no derivative

@@ -18,6 +18,8 @@ from tinygrad_edu.errors import ArgumentError
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
+# Each step is an irrational part of the one before. Otherwise the quotients of a function that jumps at every whole number can be
+# the same by chance, and what is the same twice is taken for certain.
 METHODS = ("central", "ridders", "forward", "backward", "complex")
 
 
@@ -67,11 +69,11 @@ def estimate(
         wide, narrow = rounding.central(h), rounding.central(h / 2)
         return Estimate(narrow, np.abs(wide - narrow) + rounding.of(h / 2))
     if method == "ridders":
-        # Start with long steps: a fifth-order extrapolation of them beats a short one. Each is 0.6 of the one before.
-        steps = [scale * rounding.eps ** (1 / 8) * 0.6**k for k in range(10)]
+        # Start with long steps: a fifth-order extrapolation of them beats a short one.
+        steps = [scale * rounding.eps ** (1 / 8) * 3 ** (-k / 2) for k in range(10)]
         return _extrapolated([(rounding.central(h), rounding.of(h)) for h in steps], steps, order=2)
     sign = 1 if method == "forward" else -1
-    steps = [scale * rounding.eps ** (1 / 6) * 0.5**k for k in range(10)]
+    steps = [scale * rounding.eps ** (1 / 6) * 5 ** (-k / 2) for k in range(10)]
     return _extrapolated([(rounding.one_sided(sign * h), 2 * rounding.of(h)) for h in steps], steps, order=1)
 
 

@@ -47,7 +47,7 @@ def numerical_jvp(
 
 
 def numerical_jacobian(f: Callable[..., Any], x: Any, *, method: str = "ridders", with_error: bool = False) -> Any:
-    """All first derivatives of ``f`` at the array ``x``: an array of shape (*f(x).shape, *x.shape), column by column.
+    """All first derivatives of ``f`` at the array ``x``: an array of shape ``f(x).shape + x.shape``, column by column.
 
     ``method`` and ``with_error`` are as in `numerical_jvp`. Counterpart: ``scipy.differentiate.jacobian``.
 
@@ -68,7 +68,7 @@ def numerical_jacobian(f: Callable[..., Any], x: Any, *, method: str = "ridders"
 
 
 def numerical_hessian(f: Callable[..., Any], x: Any, *, with_error: bool = False) -> Any:
-    """All second derivatives of ``f`` at the array ``x``, where f returns one number: an array of shape (*x.shape, *x.shape).
+    """All second derivatives of ``f`` at the array ``x``, where f returns one number: an array of shape ``x.shape + x.shape``.
 
     The mixed derivative is an extrapolated difference of extrapolated differences; a second derivative costs two thirds of the
     digits (about 5 of 16 remain). Symmetric by construction. ``with_error`` is as in `numerical_jvp`.

@@ -64,6 +64,7 @@ class Line:
     index: tuple[int, ...] | None
     at: float  # where on it we are
     size: float  # how large the numbers are that move
+    starting: Callable[[Sequence[Array]], Line]  # the same line from other inputs
     moved: Callable[[float], list[Array]]  # the inputs after a step
 
 
@@ -74,14 +75,21 @@ def elements_of(
     x = inputs[position]
     for index in np.ndindex(x.shape) if only is None else only:
         for unit in (1, 1j) if x.dtype.kind == "c" else (1,):
+            yield element(inputs, position, index, unit), unit
 
-            def moved(step: float, index: tuple[int, ...] = index, unit: complex = unit) -> list[Array]:
-                there = x.copy()
-                there[index] += unit * step
-                return [*inputs[:position], there, *inputs[position + 1 :]]
 
-            here = x[index].imag if unit == 1j else x[index].real
-            yield Line(f"element {index}", position, index, float(here), float(np.abs(x[index])), moved), unit
+def element(inputs: Sequence[Array], position: int, index: tuple[int, ...], unit: complex = 1) -> Line:
+    """The line along one element of one input."""
+    x = inputs[position]
+
+    def moved(step: float) -> list[Array]:
+        there = x.copy()
+        there[index] += unit * step
+        return [*inputs[:position], there, *inputs[position + 1 :]]
+
+    here = x[index].imag if unit == 1j else x[index].real
+    starting = functools.partial(element, position=position, index=index, unit=unit)
+    return Line(f"element {index}", position, index, float(here), float(np.abs(x[index])), starting, moved)
 
 
 def direction(inputs: Sequence[Array], vectors: Sequence[Array | None], label: str, position: int = -1) -> Line:
@@ -93,7 +101,8 @@ def direction(inputs: Sequence[Array], vectors: Sequence[Array | None], label: s
     # The step is a part of the smallest number that moves, so that none is carried over a pole or kink at 0; but not of a tiny one.
     sizes = [np.abs(x[v != 0] / v[v != 0]) for x, v in zip(inputs, vectors, strict=True) if v is not None and v.any()]
     size = float(np.clip(np.min(np.concatenate(sizes)), 1e-2, None)) if sizes else 1.0
-    return Line(label, position, None, 0.0, size, moved)
+    starting = functools.partial(direction, vectors=vectors, label=label, position=position)
+    return Line(label, position, None, 0.0, size, starting, moved)
 
 
 def weighted(y: Any, weights: Any) -> Array:
@@ -168,9 +177,18 @@ class _Curve(NamedTuple):
         except (ArithmeticError, ValueError):  # f does not like a point so far away
             return Side(np.nan, np.inf)
 
+    def nearest(self, method: str, size: float, error: float) -> Side | None:
+        """The numerical derivative over the shortest length that gives one with an error below ``error``."""
+        lengths = sorted({length * 10.0**-k for length in (size, 1.0) for k in range(4, 15, 2)})
+        with np.errstate(all="ignore"):
+            return next((side for length in lengths if (side := self.slope(length, method)).error <= error), None)
+
 
 def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) -> Judgement:
     """The ladder for what two differences do not settle."""
+    if not np.isfinite(analytic) and _grows(curve.change, size, analytic):
+        reason = "the derivative is infinite: difference quotients grow as their steps fall"
+        return Judgement(INCONCLUSIVE, analytic, analytic, np.inf, reason)
     with np.errstate(all="ignore"):
         lengths = list(dict.fromkeys([size, 1.0, 1e-2 * size, 1e-4 * size]))
         found = sorted([curve.slope(length, "ridders") for length in lengths], key=lambda e: e.error)
@@ -179,15 +197,38 @@ def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) 
                 return Judgement(MATCH, analytic, value, error)
         left = min((curve.slope(length, "backward") for length in lengths), key=lambda e: e.error)
         right = min((curve.slope(length, "forward") for length in lengths), key=lambda e: e.error)
-    fits = [side for side in (left, right) if tolerance.covers(analytic, *side)]
     value, error = found[0]
-    if _differ(left, right, tolerance):
-        between = bool(fits) or min(left.value, right.value) <= analytic <= max(left.value, right.value)
-        reason = f"a kink: the derivative is {left.value:.6g} on the left and {right.value:.6g} on the right"
-        return Judgement(KINK if between else MISMATCH, analytic, value, error, reason)
-    if tolerance.settles(analytic, *left) and tolerance.settles(analytic, *right):
+    if _differ(left, right, tolerance):  # perhaps only beside this point
+        gap = 0.01 * abs(left.value - right.value)
+        left, right = curve.nearest("backward", size, gap) or left, curve.nearest("forward", size, gap) or right
+    fits = [side for side in (left, right) if tolerance.covers(analytic, *side)]
+    kink = _differ(left, right, tolerance)
+    reason = f"a kink: the derivative is {left.value:.6g} on the left and {right.value:.6g} on the right" if kink else ""
+    if kink and (fits or min(left.value, right.value) <= analytic <= max(left.value, right.value)):
+        return Judgement(KINK, analytic, value, error, reason)
+    agree = [tolerance.settles(analytic, *side) for side in (left, right)]
+    if all(agree):
         return Judgement(MATCH, analytic, left.value, left.error, "a kink is near")
+    if any(agree):
+        which = "left" if agree[0] else "right"
+        return Judgement(INCONCLUSIVE, analytic, value, error, f"f jumps here, or nearly: the derivative on the {which} agrees")
+    # A function that turns within a step much shorter than its input has a slope that only such steps see.
+    with np.errstate(all="ignore"):
+        finer = [curve.slope(length * 10.0**-k, "ridders") for length in dict.fromkeys([size, 1.0]) for k in range(6, 15, 2)]
+    for side in finer:
+        if tolerance.settles(analytic, *side) and abs(side.value - value) > 3 * (side.error + error):
+            return Judgement(MATCH, analytic, *side)
+    if kink or max(left.error, right.error) < 0.01 * abs(left.value - analytic):  # both sides are known
+        return Judgement(MISMATCH, analytic, *(found[0] if kink else left), reason)
     return _unsettled(found, analytic, tolerance)
+
+
+def _grows(change: Callable[[float], float], size: float, analytic: float) -> bool:
+    """Whether the difference quotients of one side go to plus or minus infinity, as that of √a does at 0."""
+    with np.errstate(all="ignore"):
+        sides = [[change(sign * h * size) / (sign * h * size) for h in (1e-3, 1e-6, 1e-9)] for sign in (1, -1)]
+    growing = [a for a, b, c in sides if a and b and 2 < b / a < np.inf and 2 < c / b < np.inf]
+    return any(np.isnan(analytic) or a * analytic > 0 for a in growing)
 
 
 def _unsettled(found: list[Side], analytic: float, tolerance: Tolerance) -> Judgement:
@@ -198,10 +239,9 @@ def _unsettled(found: list[Side], analytic: float, tolerance: Tolerance) -> Judg
         verdict, reason = INCONCLUSIVE, "no difference quotient is finite: f is not defined, or jumps, near this point"
     elif error > 0.2 * abs(analytic - value):
         verdict, reason = INCONCLUSIVE, f"rounding or a jump hides it: the numerical derivative is known to ± {error:.2g} only"
-    elif (
-        others
-        and others[0].error < abs(value)
-        and abs(others[0].value - value) > 10 * (others[0].error + error) + tolerance.absolute
+    elif any(
+        other.error < 0.1 * abs(other.value) and abs(other.value - value) > 10 * (other.error + error) + tolerance.absolute
+        for other in others
     ):
         verdict, reason = INCONCLUSIVE, "f changes faster than difference quotients can follow: they depend on the step"
     return Judgement(verdict, analytic, value, error, reason)
@@ -216,7 +256,8 @@ class Side(NamedTuple):
 
 def _differ(left: Side, right: Side, tolerance: Tolerance) -> bool:
     """Whether two one-sided derivatives are surely different."""
-    noise = 3 * (left.error + right.error) + 10 * (tolerance.absolute + tolerance.relative * max(abs(left.value), abs(right.value)))
+    size = max(abs(left.value), abs(right.value))
+    noise = 3 * (left.error + right.error) + min(10 * (tolerance.absolute + tolerance.relative * size), 1e-3 * size)
     return bool(np.isfinite(noise) and abs(left.value - right.value) > noise)
 
 

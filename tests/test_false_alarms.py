@@ -1,0 +1,71 @@
+"""Correct code is never called wrong: every operation, in every float precision, on badly scaled inputs, at its kinks and beside
+them, near overflow, and of any shape. The nightly profile draws 10,000 calls of each operation."""
+
+import os
+import warnings
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from tinygrad_edu.errors import GradientMismatchError, TinygradError
+from tinygrad_edu.registry import REGISTRY
+from tinygrad_edu.testing import check_gradients
+from tinygrad_edu.testing.examples import examples
+from tinygrad_edu.testing.strategies import dtypes
+
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+CALLS = 10_000 if NIGHTLY else 4
+SCALES = (1.0, 1e-8, 1e-4, 1e4, 1e8)
+
+operations = [op for name, op in sorted(REGISTRY.items()) if op.ours and op.cases]
+
+
+@st.composite
+def hard_calls(draw, operation):
+    """A call as a function of its real operands, these operands, and how often it is differentiated."""
+    example = draw(examples(operation))
+    precision = draw(dtypes("f"))
+    kinks = draw(st.booleans())
+    for i, real in enumerate(example.real):
+        if real:
+            a = example.arrays[i]
+            if not example.case.before:  # which makes matrices of a kind, as long as the numbers are where they should be
+                a = a * draw(st.sampled_from(SCALES))
+            if kinks and a.size and not example.case.before:  # two elements at 0, or alike
+                flat = a.reshape(-1)
+                flat[draw(st.integers(0, a.size - 1))] = draw(st.sampled_from([0.0, flat[0]]))
+            with np.errstate(over="ignore"):
+                example.arrays[i] = a.astype(example.dtype_of(a, precision))
+    f, _ = example.function_of_reals()
+    real = [a for a, real in zip(example.arrays, example.real, strict=True) if real]
+    return f, real, draw(st.sampled_from([1, min(2, operation.orders)]))
+
+
+@pytest.mark.parametrize("operation", operations, ids=lambda op: op.name)
+def test_no_operation_is_called_wrong(operation, record_property):
+    counts = Counter()
+
+    @settings(max_examples=CALLS, phases=(Phase.generate,))  # the first call that fails is enough
+    @given(call=hard_calls(operation))
+    def no_mismatch(call):
+        f, inputs, order = call
+        if not all(np.isfinite(x).all() for x in inputs):  # too large for float16
+            counts["undefined"] += 1
+            return
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what is nearly singular, or has no number
+                report = check_gradients(f, *inputs, order=order)
+        except (TinygradError, ArithmeticError, ValueError, TypeError):  # outside of where the operation is defined
+            counts["undefined"] += 1
+            return
+        counts.update(report.counts)
+        if not report.ok:
+            raise GradientMismatchError(report)
+
+    no_mismatch()
+    for kind, count in counts.items():
+        record_property(kind, count)

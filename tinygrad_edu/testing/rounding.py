@@ -1,0 +1,141 @@
+"""How much of a difference between an analytic and a numerical derivative may be rounding: what one asks before a mismatch is
+called one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu.testing.differences import step_for
+from tinygrad_edu.testing.verdicts import INCONCLUSIVE, KINK, MATCH, MISMATCH, Judgement, Line, Tolerance, direction, judge
+
+if TYPE_CHECKING:
+    from tinygrad_edu.graph import Array
+
+NEIGHBOURS = 8
+
+
+@dataclass
+class Rounding:
+    """A function of one order, its inputs as they were given and in double precision, and its gradient at the given ones. The
+    function has ``value(arrays)``, the terms of its value, ``gradient(arrays)``, and ``projection``, an array in both."""
+
+    level: Any
+    chosen: list[int]  # the numbers of the inputs that are differentiated
+    given: list[Array]
+    wide: list[Array]
+    gradient: list[Array]
+
+    @cached_property
+    def base(self) -> Array:
+        """The terms of the value where we are."""
+        return np.asarray(self.level.value(self.wide))
+
+    @cached_property
+    def noise(self) -> float:
+        """What rounding can do to the value."""
+        eps = _eps(self.base)
+        with np.errstate(all="ignore"):
+            changes = [abs(float(np.sum(f.value(moved) - self.base))) for f, moved in self._shaken(self.wide, eps)]
+        return float(np.max(changes))
+
+    @cached_property
+    def neighbours(self) -> list[list[Array]]:
+        """Gradients at inputs that differ in their last digits."""
+        eps = max(_eps(self.given[i]) for i in self.chosen)
+        return [f.gradient(moved) for f, moved in self._shaken(self.given, eps)]
+
+    @cached_property
+    def gradient_in_double(self) -> list[Array]:
+        """The gradient at the same inputs in double precision."""
+        if not self.precision:
+            return self.gradient
+        with np.errstate(all="ignore"):
+            return list(self.level.gradient(self.wide))
+
+    @property
+    def precision(self) -> str | None:
+        """The dtype of the inputs, where that is not double precision."""
+        low = {str(self.given[i].dtype) for i in self.chosen if self.given[i].dtype != self.wide[i].dtype}
+        return " and ".join(sorted(low)) or None
+
+    def _shaken(self, arrays: list[Array], eps: float) -> Iterator[tuple[Any, list[Array]]]:
+        """The function and its inputs with other last digits. What that changes in a result is what rounding can do to it (the
+        stochastic arithmetic of Vignes, 1978)."""
+        rng = np.random.default_rng(0)
+
+        def shake(x: Array) -> Array:
+            return np.asarray(x * (1 + eps * rng.integers(-4, 5, x.shape)), x.dtype)
+
+        for _ in range(NEIGHBOURS):
+            moved = [shake(a) if i in self.chosen else a for i, a in enumerate(arrays)]
+            yield replace(self.level, projection=shake(self.level.projection)), moved
+
+    def judge(self, line: Line, along: Callable[[Array], float], tolerance: Tolerance) -> Judgement:
+        """The verdict on the gradient's slope along a line, which ``along`` computes from the gradient of an input."""
+        position = self.chosen.index(line.input)
+        analytic = along(self.gradient[position])
+        judgement = judge(self.level.value, line, analytic, tolerance, self.base)
+        if judgement.verdict == MISMATCH:
+            judgement = judge(self.level.value, line, analytic, tolerance, self.base, self.noise)
+        if judgement.verdict != MISMATCH:
+            return judgement
+        if self.precision:
+            exact = along(self.gradient_in_double[position])
+            if judge(self.level.value, line, exact, tolerance, self.base, self.noise).verdict != MISMATCH:
+                reason = (
+                    f"{self.precision} is not precise enough, or too narrow: in double precision it is {exact:.4g}, as it should be"
+                )
+                return replace(judgement, verdict=INCONCLUSIVE, reason=reason)
+        if judgement.reason:
+            return self._at_kink(line, judgement, tolerance)
+        near = [along(found[position]) for found in self.neighbours]
+        numerical = judgement.numerical.real
+        error = judgement.error + 2 * (max(near) - min(near))
+        if tolerance.settles(analytic, numerical, error):
+            return replace(judgement, verdict=MATCH, error=error)
+        if tolerance.covers(analytic, numerical, error):
+            reason = (
+                f"rounding in backward() hides it: other last digits of the inputs change the analytic derivative by {error:.2g}"
+            )
+            return replace(judgement, verdict=INCONCLUSIVE, error=error, reason=reason)
+        return judgement
+
+    def _at_kink(self, line: Line, judgement: Judgement, tolerance: Tolerance) -> Judgement:
+        """Where several elements are tied, moving one of them does not show all slopes that f has around the point, as among equal
+        numbers that are sorted: each may become any of the results. At points beside it, where no two are tied, it does."""
+        rng = np.random.default_rng(0)
+        slopes = []
+        for _ in range(4 * NEIGHBOURS):
+            beside = [
+                x + 1e-3 * step_for(_size(x)) * rng.uniform(-1, 1, x.shape) if i in self.chosen else x
+                for i, x in enumerate(self.wide)
+            ]
+            base = np.asarray(self.level.value(beside))
+            slopes.append(judge(self.level.value, line.starting(beside), 0.0, tolerance, base).numerical.real)
+        if min(slopes) <= judgement.analytic.real <= max(slopes):
+            reason = f"a kink: the derivative is between {min(slopes):.6g} and {max(slopes):.6g} around it"
+            return replace(judgement, verdict=KINK, reason=reason)
+        return judgement
+
+    def differentiable(self, position: int, numerical: Array, moved: Array, tolerance: Tolerance) -> bool:
+        """Whether the slopes along single elements of an input, those in the mask ``moved``, add up to the slope along a direction
+        of these elements. The median of equal numbers does not change with any of them, and yet it does with all of them."""
+        v = np.where(moved, np.random.default_rng(1).uniform(0.5, 1.5, moved.shape), 0.0)
+        vectors = [v if i == position else None for i in range(len(self.wide))]
+        line = direction(self.wide, vectors, "the elements together", position)
+        together = float(np.sum(numerical.real * v, where=moved))
+        return judge(self.level.value, line, together, tolerance, self.base, self.noise).verdict in (MATCH, INCONCLUSIVE)
+
+
+def _size(x: Array) -> float:
+    """How large the numbers are."""
+    return float(np.max(np.abs(x), initial=0.0, where=np.isfinite(x)))
+
+
+def _eps(array: Array) -> float:
+    return float(np.finfo(array.dtype if array.dtype.kind in "fc" else float).eps)
