@@ -222,6 +222,7 @@ def test_the_report_counts_orders_dtypes_and_kinks(run):
     assert "test_it.cube   3/3\n" in text
     assert "test_it.ramp   4/4\n" in text
     assert "7 of 7 derivatives were checked: 100 %" in text
+    assert re.search(r"\n\d+ comparisons: \d+ match \(100 %\)\n", text)
 
 
 def test_what_was_not_checked_is_listed_and_fails_under_the_threshold(run):
@@ -232,6 +233,7 @@ def test_what_was_not_checked_is_listed_and_fails_under_the_threshold(run):
     assert "test_it.cube   0/3   float64 order 1, float64 order 2, float32 order 1\n" in text
     assert "test_it.ramp   2/4   float64 order 2, float32 order 1\n" in text
     assert "2 of 7 derivatives were checked: 29 %" in text
+    assert "\n3 comparisons: 3 match (100 %)\n" in text
     assert "FAILED: 0.286 is less than --gradient-report-min=0.9" in text
     assert run(source, "--gradient-report-min=0.28")[0] == 0
 
@@ -245,6 +247,7 @@ def test_workers_report_together(run):
     status, text = run(source.replace("test_ramp", "ramped"), "-n", "2", "--gradient-report-min=1")
     assert status == 1
     assert "3 of 7 derivatives were checked: 43 %" in text
+    assert re.search(r"\n\d\d+ comparisons: \d\d+ match", text)
 
 
 def test_the_library_is_reported_on_where_nobody_declares_an_operation(run):
@@ -268,6 +271,7 @@ def test_a_failing_run_still_reports(run):
     status, text = run("def test(): assert False", "--gradient-report")
     assert status == 1
     assert "0 of 0 derivatives were checked" in text
+    assert "0 comparisons: none" in text
 
 
 def test_only_what_is_watched_is_noted():

@@ -68,7 +68,7 @@ class Report:
 
     def pytest_testnodedown(self, node: Any) -> None:
         """Take what a worker has noted."""
-        self.coverage.take(getattr(node, "workeroutput", {}).get(SENT, [[], {}]))
+        self.coverage.take(getattr(node, "workeroutput", {}).get(SENT, [[], {}, {}]))
 
     @property
     def fails(self) -> bool:

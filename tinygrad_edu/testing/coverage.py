@@ -6,6 +6,7 @@ a set of pairs of an operation's name and a cell.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ class Coverage:
     def __init__(self) -> None:
         self.seen: set[Cell] = set()
         self.own: dict[str, list[str]] = {}  # the cells of operations that are not the library's
+        self.verdicts: Counter[str] = Counter()
 
     def start(self) -> None:
         """Note what is checked from now on."""
@@ -51,15 +53,17 @@ class Coverage:
 
     def sent(self) -> list[Any]:
         """All of it in lists and dictionaries, for another process."""
-        return [sorted(map(list, self.seen)), self.own]
+        return [sorted(map(list, self.seen)), self.own, dict(self.verdicts)]
 
     def take(self, sent: list[Any]) -> None:
         """Add what another process `sent`."""
         self.seen |= {(name, cell) for name, cell in sent[0]}
         self.own |= sent[1]
+        self.verdicts.update(sent[2])
 
     def _watch(self, f: Callable[..., Any], report: GradientReport) -> None:
-        """Run the checked function once more, and note which operations it is made of."""
+        """Note the verdicts, run the checked function once more, and note which operations it is made of."""
+        self.verdicts.update(report.counts)
 
         def tell(node: Node, y: Array, operands: tuple[Any, ...]) -> None:
             self._note(node.op, operands, orders)
@@ -108,7 +112,10 @@ class Coverage:
             lines.append(f"and, as parts of what was checked, {len(others)} of the library's operations")
         total = sum(map(len, counted.values()))
         seen = sum((name, cell) in self.seen for name, cells in counted.items() for cell in cells)
-        return "\n".join([*lines, f"{seen} of {total} derivatives were checked: {100 * self.share(everything=everything):.0f} %"])
+        lines.append(f"{seen} of {total} derivatives were checked: {100 * self.share(everything=everything):.0f} %")
+        compared = max(1, self.verdicts.total())
+        words = [f"{count:,} {kind} ({100 * count / compared:.3g} %)" for kind, count in self.verdicts.items() if count]
+        return "\n".join([*lines, f"{self.verdicts.total():,} comparisons: {', '.join(words) or 'none'}"])
 
 
 def key_of(operation: Operation) -> str:
