@@ -45,9 +45,11 @@ class Rounding:
 
     @cached_property
     def neighbours(self) -> list[list[Array]]:
-        """Gradients at inputs that differ in their last digits."""
+        """Gradients at inputs that differ in their last digits, of the given and of double precision."""
         eps = max(_eps(self.given[i]) for i in self.chosen)
-        return [f.gradient(moved) for f, moved in self._shaken(self.given, eps)]
+        shaken = [*self._shaken(self.given, eps), *(self._shaken(self.wide, _eps(np.zeros(0))) if self.precision else ())]
+        with np.errstate(all="ignore"):
+            return [f.gradient(moved) for f, moved in shaken]
 
     @cached_property
     def gradient_in_double(self) -> list[Array]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MATCH, KINK, INCONCLUSIVE, MISMATCH = VERDICTS = ("match", "kink", "inconclusive", "mismatch")
 
+FAST = "f changes faster than difference quotients can follow: they depend on the step"
 STEP = 1e-3  # of the wider of two central differences, for inputs of size 1 or more
 
 
@@ -216,8 +217,9 @@ def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) 
     with np.errstate(all="ignore"):
         finer = [curve.slope(length * 10.0**-k, "ridders") for length in dict.fromkeys([size, 1.0]) for k in range(6, 15, 2)]
     for side in finer:
-        if tolerance.settles(analytic, *side) and abs(side.value - value) > 3 * (side.error + error):
-            return Judgement(MATCH, analytic, *side)
+        if tolerance.covers(analytic, *side) and abs(side.value - value) > 3 * (side.error + error):
+            settled = tolerance.settles(analytic, *side)
+            return Judgement(MATCH if settled else INCONCLUSIVE, analytic, *side, "" if settled else FAST)
     if kink or max(left.error, right.error) < 0.01 * abs(left.value - analytic):  # both sides are known
         return Judgement(MISMATCH, analytic, *(found[0] if kink else left), reason)
     return _unsettled(found, analytic, tolerance)
@@ -227,7 +229,7 @@ def _grows(change: Callable[[float], float], size: float, analytic: float) -> bo
     """Whether the difference quotients of one side go to plus or minus infinity, as that of √a does at 0."""
     with np.errstate(all="ignore"):
         sides = [[change(sign * h * size) / (sign * h * size) for h in (1e-3, 1e-6, 1e-9)] for sign in (1, -1)]
-    growing = [a for a, b, c in sides if a and b and 2 < b / a < np.inf and 2 < c / b < np.inf]
+    growing = [a for a, b, c in sides if a and b and 2 < abs(b / a) < np.inf and 2 < abs(c / b) < np.inf]
     return any(np.isnan(analytic) or a * analytic > 0 for a in growing)
 
 
@@ -243,7 +245,7 @@ def _unsettled(found: list[Side], analytic: float, tolerance: Tolerance) -> Judg
         other.error < 0.1 * abs(other.value) and abs(other.value - value) > 10 * (other.error + error) + tolerance.absolute
         for other in others
     ):
-        verdict, reason = INCONCLUSIVE, "f changes faster than difference quotients can follow: they depend on the step"
+        verdict, reason = INCONCLUSIVE, FAST
     return Judgement(verdict, analytic, value, error, reason)
 
 
