@@ -2,6 +2,7 @@
 
 import gc
 import tracemalloc
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -322,3 +323,11 @@ def test_complex_jacobians():
         np.testing.assert_allclose(
             transform(lambda z: z**2 * z[0], holomorphic=True)(z), [[3 * z[0] ** 2, 0], [z[1] ** 2, 2 * z[1] * z[0]]]
         )
+
+
+def test_the_gradient_has_the_kind_of_the_argument():
+    given = defaultdict(list, {"w": 2.0, "v": [1.0, 2.0]})
+    found = tg.grad(lambda p: p["w"] * tg.sum(p["v"]))(given)
+    assert isinstance(found, defaultdict)
+    assert found["w"].item() == 3.0
+    assert found["v"].tolist() == [2.0, 2.0]

@@ -19,7 +19,7 @@ from tinygrad_edu.errors import DTypeError, GraphError, ShapeError
 from tinygrad_edu.graph import Leaf, Variable, as_variable, enable_grad, is_recording, next_serial, topological_order
 from tinygrad_edu.ops.arithmetic import _alias
 from tinygrad_edu.tensor import Tensor
-from tinygrad_edu.tree import leaves, mapped
+from tinygrad_edu.tree import is_node, leaves, mapped, paired, parts_of, rebuilt
 
 
 def name_of(f: Callable[..., Any]) -> str:
@@ -47,12 +47,7 @@ def array_like(tree: Any) -> Any:
     if isinstance(tree, list) and tree and all(isinstance(leaf, int | float | complex | np.generic) for leaf in leaves(tree)):
         with suppress(ValueError):  # rows of several lengths are no array, but they are a list of arrays
             return np.asarray(tree)
-    if isinstance(tree, dict):
-        return {key: array_like(part) for key, part in tree.items()}
-    if isinstance(tree, tuple | list):
-        parts = [array_like(part) for part in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    return tree
+    return rebuilt(tree, map(array_like, parts_of(tree))) if is_node(tree) else tree
 
 
 def tensors_in(tree: Any, who: str) -> list[Tensor]:
@@ -150,12 +145,8 @@ def matched(tree: Any, given: Any, what: str) -> list[Any]:
 
 def _fitted(tree: Any, given: Any) -> Any:
     """``given`` with a list of numbers as an array where ``tree`` has a tensor."""
-    if isinstance(tree, dict) and isinstance(given, dict) and tree.keys() == given.keys():
-        return type(tree)((key, _fitted(part, given[key])) for key, part in tree.items())
-    if isinstance(tree, tuple | list) and type(tree) is type(given) and len(tree) == len(given):
-        parts = [_fitted(part, other) for part, other in zip(tree, given, strict=True)]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    return array_like(given)
+    pairs = paired(tree, given) if isinstance(tree, dict) or type(tree) is type(given) else None
+    return array_like(given) if pairs is None else rebuilt(tree, [_fitted(part, other) for _, part, other in pairs])
 
 
 def _outline(tree: Any) -> str:
