@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.ops.exponential import exp, log
+from tinygrad_edu.ops.indexing import numbers_of
 from tinygrad_edu.ops.select import where
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, Lazy, complexes, reals
@@ -174,26 +175,39 @@ def _ratio(a: Array, /) -> Array:
     """
     if np.iscomplexobj(a):  # where erfcx is too large for a number, so is its inverse, in some directions
         z = np.asarray(a, np.complex128)  # the difference of two large numbers
-        return np.asarray(np.exp(-z * z / 2 - Lazy("scipy.special", "log_ndtr")(z)) / math.sqrt(2 * math.pi), a.dtype)
-    y: Array = math.sqrt(2 / math.pi) / Lazy("scipy.special", "erfcx")(a * -math.sqrt(0.5))
-    return y
+        far = _far_left(a)
+        x = np.where(far, -z, 8)
+        y = np.exp(-z * z / 2 - Lazy("scipy.special", "log_ndtr")(z)) / math.sqrt(2 * math.pi)
+        return np.asarray(np.where(far, x + _beyond(x), y), a.dtype)
+    slope: Array = math.sqrt(2 / math.pi) / Lazy("scipy.special", "erfcx")(a * -math.sqrt(0.5))
+    return slope
 
 
 # The first terms of y = x (1 + t − 2 t² + 10 t³ − …) with x = −a and t = 1 / x²: the reciprocal of the series of Mills' ratio.
 _RATIO = (1, -2, 10, -74, 706, -8162, 110410, -1708394, 29752066)
 
 
-def _excess(a: Any, y: Any) -> Any:
-    """a + y, by its asymptotic series where the two would cancel."""
-    if a.dtype.kind == "c":
-        return a + y
-    far = a < (-25 if a.dtype == np.float64 else -8)
-    x = where(far, -a, 8)
+def _beyond(x: Any) -> Any:
+    """y − x, by the series."""
     t = 1 / x / x
     series: Any = 0.0
     for c in reversed(_RATIO):
         series = c + series * t
-    return where(far, series / x, a + y)
+    return series / x
+
+
+def _far_left(a: Any) -> Any:
+    """Where the series holds: far to the left of 0 or, among complex numbers, where φ is much larger than 1."""
+    size = 25 if a.dtype.itemsize == 8 * (1 + np.iscomplexobj(a)) else 8
+    if not np.iscomplexobj(a):
+        return a < -size
+    return (np.abs(a) > size) & ((a.real < 0) | (a.imag**2 - a.real**2 > 100))
+
+
+def _excess(a: Any, y: Any) -> Any:
+    """a + y, by its asymptotic series where the two would cancel."""
+    far = _far_left(numbers_of(a))
+    return where(far, _beyond(where(far, -a, 8)), a + y)
 
 
 _ratio.vjp(a=lambda g, a, y: -g * (y * _excess(a, y)))

@@ -220,7 +220,7 @@ def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) 
         if tolerance.covers(analytic, *side) and abs(side.value - value) > 3 * (side.error + error):
             settled = tolerance.settles(analytic, *side)
             return Judgement(MATCH if settled else INCONCLUSIVE, analytic, *side, "" if settled else FAST)
-    if kink or max(left.error, right.error) < 0.01 * abs(left.value - analytic):  # both sides are known
+    if kink or max(left.error, right.error) < min(0.01 * abs(left.value - analytic), 0.1 * abs(left.value)):  # both are known
         return Judgement(MISMATCH, analytic, *(found[0] if kink else left), reason)
     return _unsettled(found, analytic, tolerance)
 
@@ -235,18 +235,24 @@ def _grows(change: Callable[[float], float], size: float, analytic: float) -> bo
 
 def _unsettled(found: list[Side], analytic: float, tolerance: Tolerance) -> Judgement:
     """A mismatch, if the numerical derivative is known well enough to say so."""
-    (value, error), *others = found
+    value, error = found[0]
     verdict, reason = MISMATCH, ""
     if not np.isfinite(error):
         verdict, reason = INCONCLUSIVE, "no difference quotient is finite: f is not defined, or jumps, near this point"
     elif error > 0.2 * abs(analytic - value):
         verdict, reason = INCONCLUSIVE, f"rounding or a jump hides it: the numerical derivative is known to ± {error:.2g} only"
-    elif any(
-        other.error < 0.1 * abs(other.value) and abs(other.value - value) > 10 * (other.error + error) + tolerance.absolute
-        for other in others
-    ):
+    elif _contradictory(found, tolerance):
         verdict, reason = INCONCLUSIVE, FAST
     return Judgement(verdict, analytic, value, error, reason)
+
+
+def _contradictory(found: list[Side], tolerance: Tolerance) -> bool:
+    """Whether the best numerical derivative is contradicted by one over another length."""
+    (value, error), *others = found
+    if error > 0.1 * abs(value):  # not even its first digit is known
+        return any(abs(other.value - value) > 1.5 * (other.error + error) for other in others)
+    known = [other for other in others if other.error < 0.1 * abs(other.value)]
+    return any(abs(other.value - value) > 10 * (other.error + error) + tolerance.absolute for other in known)
 
 
 class Side(NamedTuple):
