@@ -222,7 +222,7 @@ def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) 
             return Judgement(MATCH if settled else INCONCLUSIVE, analytic, *side, "" if settled else FAST)
     if kink or max(left.error, right.error) < min(0.01 * abs(left.value - analytic), 0.1 * abs(left.value)):  # both are known
         return Judgement(MISMATCH, analytic, *(found[0] if kink else left), reason)
-    return _unsettled(found, analytic, tolerance)
+    return _unsettled([*found, *finer], analytic, tolerance)
 
 
 def _grows(change: Callable[[float], float], size: float, analytic: float) -> bool:
@@ -241,18 +241,18 @@ def _unsettled(found: list[Side], analytic: float, tolerance: Tolerance) -> Judg
         verdict, reason = INCONCLUSIVE, "no difference quotient is finite: f is not defined, or jumps, near this point"
     elif error > 0.2 * abs(analytic - value):
         verdict, reason = INCONCLUSIVE, f"rounding or a jump hides it: the numerical derivative is known to ± {error:.2g} only"
-    elif _contradictory(found, tolerance):
+    elif _contradictory(found, analytic, tolerance):
         verdict, reason = INCONCLUSIVE, FAST
     return Judgement(verdict, analytic, value, error, reason)
 
 
-def _contradictory(found: list[Side], tolerance: Tolerance) -> bool:
-    """Whether the best numerical derivative is contradicted by one over another length."""
+def _contradictory(found: list[Side], analytic: float, tolerance: Tolerance) -> bool:
+    """Whether the best numerical derivative is contradicted by one over another length, and not just by a little."""
     (value, error), *others = found
+    factor, known = 10.0, [other for other in others if other.error < 0.1 * abs(other.value)]
     if error > 0.1 * abs(value):  # not even its first digit is known
-        return any(abs(other.value - value) > 1.5 * (other.error + error) for other in others)
-    known = [other for other in others if other.error < 0.1 * abs(other.value)]
-    return any(abs(other.value - value) > 10 * (other.error + error) + tolerance.absolute for other in known)
+        factor, known = 1.5, [other for other in others if abs(other.value - value) > 0.1 * abs(analytic - value)]
+    return any(abs(other.value - value) > factor * (other.error + error) + tolerance.absolute for other in known)
 
 
 class Side(NamedTuple):
