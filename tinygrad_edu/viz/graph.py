@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import graphviz  # type: ignore[import-untyped]
+
+    from tinygrad_edu.viz.receipt import Receipt
 
 SHOW = ("shape", "dtype", "value", "grad")
 
@@ -49,6 +51,7 @@ class Graph:
     nodes: tuple[GraphNode, ...]
     edges: tuple[GraphEdge, ...]
     show: tuple[str, ...]
+    root: Variable = field(compare=False)
 
     def __init__(self, tensor: Variable, *, show: tuple[str, ...] = ("shape",), highlight: Mapping[Any, str] | None = None) -> None:
         words = (show,) if isinstance(show, str) else tuple(show)
@@ -57,7 +60,7 @@ class Graph:
             known = ", ".join(map(repr, SHOW))
             raise ArgumentError(f"graph(show={words!r}): {', '.join(unknown)} cannot be shown; the words are {known}")
         nodes, edges = structure(tensor, frozenset(words), highlight or {})
-        for name, value in (("nodes", nodes), ("edges", edges), ("show", words)):
+        for name, value in (("nodes", nodes), ("edges", edges), ("show", words), ("root", tensor)):
             object.__setattr__(self, name, value)
 
     def dot(self) -> graphviz.Digraph:
@@ -70,8 +73,30 @@ class Graph:
         """
         return draw(self.nodes, self.edges)
 
+    def steps(self, gradient: Any = None) -> Receipt:
+        """Backward, step by step: for each operation that it visits the rule, the cotangent that comes in, what goes out to each
+        operand, and the running sum where a tensor is used twice. To print, compare, replay, write as JSON, and to draw as a page
+        that goes through forward and backward: ``graph.steps().render("steps.html")``, or ``graph.render("steps.html")``.
+
+        ``gradient`` is that of the result, as in ``backward(gradient)``; 1 for one element. It is the engine's own pass that is
+        noted, and no ``.grad`` is touched. Raises what ``backward()`` raises: `GraphError` where there is nothing to differentiate,
+        `ReleasedError` after a ``backward()`` that did not retain the graph.
+
+        >>> import tinygrad_edu as tg
+        >>> x = tg.Tensor(2.0, requires_grad=True, name="x")
+        >>> print((x * 3).graph().steps())
+        Backward from t1 in 1 steps. g is the cotangent of an operation's result, ∂L/∂t1 = 1.
+          1  o1 multiply  y = a b   g = 1
+               a  ∂L/∂a = g b   3 to x (i1)
+        Gradients: x (i1) 3
+        """
+        from tinygrad_edu.viz.receipt import receipt
+
+        return receipt(self, self.root, gradient)
+
     def render(self, path: str | PathLike[str]) -> Path:
-        """Write the picture to a file, in the format that its suffix names: .svg, .png, .pdf, or .dot and .gv for DOT text.
+        """Write the picture to a file, in the format that its suffix names: .svg, .png, .pdf, .dot and .gv for DOT text, or .html for
+        the page that goes through backward step by step; see `steps`.
 
         Returns the path. Raises `ArgumentError` for another suffix, OSError when the file cannot be written, and `MissingError`
         when the program ``dot`` is needed, as for all but DOT text, and not installed. A file is written whole or not at all.
@@ -89,6 +114,8 @@ class Graph:
 
         from tinygrad_edu.viz.files import format_of, write
 
+        if Path(path).suffix.lower() in (".html", ".htm"):
+            return self.steps().render(path)
         format = format_of(path)
         return write(self.dot(), Path(path), format)
 

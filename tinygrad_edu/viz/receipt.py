@@ -1,0 +1,449 @@
+"""`Receipt`: the steps of a backward pass, noted while the engine takes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from functools import partial
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from tinygrad_edu import engine
+from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.graph import MODE, Constant, Node, Variable, mode
+from tinygrad_edu.singular import careful
+from tinygrad_edu.viz.mathml import parts_of, rule_of
+from tinygrad_edu.viz.structure import operands_of, recorded, scopes_of
+from tinygrad_edu.viz.values import recompute, written
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tinygrad_edu.graph import Array
+    from tinygrad_edu.viz.graph import Graph
+    from tinygrad_edu.viz.structure import GraphNode
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Value:
+    """A tensor of the graph: its id, and what is known of it. ``value`` is None where the graph no longer holds it."""
+
+    id: str
+    name: str | None
+    role: str | None
+    value: Array | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contribution:
+    """What one operand gets in a step: ``target`` is its id, ``rule`` the derivative as the operation's docstring writes it,
+    ``value`` what the rule made of the cotangent, ``total`` the sum of all that the tensor has got up to now, and ``earlier`` how many
+    contributions it had got before."""
+
+    operand: str
+    target: str
+    rule: str | None
+    value: Array
+    total: Array
+    earlier: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """The visit of one operation: the ``cotangent`` g of its ``result`` comes in, and a contribution goes out for each operand that is
+    differentiated. ``operands`` are all of them, as pairs of a name and an id, ``formula`` is what the operation computes, ``params``
+    its metadata as Python writes it."""
+
+    node: str
+    op: str
+    result: str
+    formula: str
+    params: dict[str, str]
+    operands: tuple[tuple[str, str], ...]
+    cotangent: Array
+    contributions: tuple[Contribution, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Receipt(Sequence[Step]):
+    """The steps of a backward pass, in their order: what ``graph.steps()`` returns. It is a sequence of `Step`.
+
+    ``tensors`` holds every tensor by its id, in the order of the program, ``seed`` is the cotangent of the result, and ``gradients``
+    are those that arrived at the leaves. The numbers are those of the engine's own pass. Of complex numbers, cotangents are
+    ∂L/∂x − i ∂L/∂y, as they travel, and gradients ∂L/∂x + i ∂L/∂y.
+
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor(3.0, requires_grad=True, name="x")
+    >>> receipt = (x * x + x).graph().steps()
+    >>> print(receipt)
+    Backward from t2 in 2 steps. g is the cotangent of an operation's result, ∂L/∂t2 = 1.
+      1  o2 add       y = a + b   g = 1
+           a  ∂L/∂a = g   1 to t1
+           b  ∂L/∂b = g   1 to x (i1)
+      2  o1 multiply  y = a b   g = 1
+           a  ∂L/∂a = g b   3 to x (i1), in all 4
+           b  ∂L/∂b = g a   3 to x (i1), in all 7
+    Gradients: x (i1) 7
+    >>> receipt[1].contributions[1].total
+    array(7.)
+    """
+
+    root: str
+    seed: Array
+    tensors: dict[str, Value]
+    steps: tuple[Step, ...]
+    gradients: dict[str, Array]
+    graph: Graph | None = field(default=None)  # None for a receipt that was read from JSON
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.steps[index]
+
+    def replay(self, count: int | None = None) -> dict[str, Array]:
+        """The cotangents by tensor after the first ``count`` steps (by default all of them), added up again from the contributions: how
+        backward works, without any rule.
+
+        >>> import tinygrad_edu as tg
+        >>> x = tg.Tensor(3.0, requires_grad=True, name="x")
+        >>> receipt = (x * x + x).graph().steps()
+        >>> receipt.replay(1)
+        {'t2': array(1.), 't1': array(1.), 'i1': array(1.)}
+        >>> receipt.replay()["i1"]
+        array(7.)
+        """
+        if count is not None and not 0 <= count <= len(self):
+            raise ArgumentError(f"replay({count}): the receipt has {len(self)} steps, so that 0 to {len(self)} can be replayed")
+        arrived = {self.root: self.seed}
+        for step in self.steps[:count]:
+            for part in step.contributions:
+                before = arrived.get(part.target)
+                arrived[part.target] = part.value if before is None else np.asarray(before + part.value)
+        return arrived
+
+    def diff(self, other: Receipt) -> tuple[str, ...]:
+        """What is different in another receipt, in lines to be read: steps that only one has, and numbers that are not the same, with
+        the largest difference. Empty when nothing is. The first line is where two passes part.
+
+        >>> import tinygrad_edu as tg
+        >>> def receipt(w):
+        ...     x = tg.Tensor(3.0, requires_grad=True, name="x")
+        ...     return tg.sin(x * w).graph().steps()
+        >>> receipt(2.0).diff(receipt(2.0))
+        ()
+        >>> print(receipt(0.0).diff(receipt(2.0))[0])
+        step 1, o2 sin: the contribution to t1 is 1 and 0.9602, 0.03983 apart
+        """
+        return tuple(_differences(self, other))
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """The receipt as JSON: arrays as their shape, dtype and elements, so that nothing is rounded. `from_json` reads it.
+
+        >>> import tinygrad_edu as tg
+        >>> receipt = tg.exp(tg.Tensor(0.0, requires_grad=True)).graph().steps()
+        >>> Receipt.from_json(receipt.to_json()).diff(receipt)
+        ()
+        """
+        return json.dumps(_to_plain(self), ensure_ascii=False, indent=indent, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The receipt that `to_json` wrote. It has no ``graph``, so that it cannot be drawn."""
+        data = json.loads(text)
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise ArgumentError(f"from_json: the text is not a receipt; one says {FORMAT!r} as its format")
+        return cls(
+            data["root"],
+            _array(data["seed"]),
+            {id: Value(id, t["name"], t["role"], _array(t["value"])) for id, t in data["tensors"].items()},
+            tuple(
+                Step(
+                    **{key: step[key] for key in ("node", "op", "result", "formula", "params")},
+                    operands=tuple((name, id) for name, id in step["operands"]),
+                    cotangent=_array(step["cotangent"]),
+                    contributions=tuple(
+                        Contribution(**part | {key: _array(part[key]) for key in ("value", "total")})
+                        for part in step["contributions"]
+                    ),
+                )
+                for step in data["steps"]
+            ),
+            {id: _array(g) for id, g in data["gradients"].items()},
+        )
+
+    def html(self) -> str:
+        """The page that goes through the steps, as text: one HTML document that needs nothing beside it. See `render`."""
+        from tinygrad_edu.viz.page import page
+
+        return page(self)
+
+    def render(self, path: str | PathLike[str]) -> Path:
+        """Write the page that goes through forward and backward step by step, to be opened in a browser, also without a network; or,
+        where the path ends in .json, what `to_json` says. Returns the path.
+
+        Raises `ArgumentError` for another suffix, and for a page of more than 200 nodes, `MissingError` when nothing is installed that
+        can lay the graph out, and OSError when the file cannot be written.
+        """
+        from pathlib import Path
+
+        target = Path(path)
+        suffix = target.suffix.lower()
+        if suffix not in (".html", ".htm", ".json"):
+            raise ArgumentError(
+                f"render({str(target)!r}): a receipt is written as .html, a page, or as .json; got {target.suffix!r}"
+            )
+        target.write_text(self.to_json(indent=1) if suffix == ".json" else self.html(), encoding="utf-8")
+        return target
+
+    def called(self, id: str) -> str:
+        """What a person calls a tensor: its name and its id, or only that."""
+        name = self.tensors[id].name
+        return f"{name} ({id})" if name else id
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+    def __repr__(self) -> str:
+        return f"Receipt({len(self)} steps, {len(self.gradients)} gradients)"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """In a notebook: the page in a frame that may run its own script and nothing else, and the text."""
+        from tinygrad_edu.viz.page import in_a_frame
+
+        bundle = {"text/plain": str(self)}
+        try:
+            bundle["text/html"] = in_a_frame(self)
+        except Exception as error:  # an error here would be shown in the place of the receipt
+            bundle["text/plain"] += f"\n(no page: {error})"
+        return bundle
+
+
+def receipt(graph: Graph, root: Variable, gradient: Any = None) -> Receipt:
+    """The steps of backward from ``root``, whose graph is ``graph``; see `Graph.steps`."""
+    start: Any = root._node or Constant(root._data, root._data.shape, root._data.dtype)
+    order = recorded(start)
+    operands = operands_of(order)
+    program = scopes_of(order, operands) or {start: ()}
+    nodes = {node.id: node for node in graph.nodes}
+    tensors = dict(zip(program, [node for node in graph.nodes if node.kind == "tensor"], strict=True))
+    made_by = {edge.target: edge.source for edge in graph.edges if edge.position is None}
+    values = recompute(root, program, operands)
+
+    ledger = _Ledger(MODE.get().on_pass)
+    with np.errstate(all="ignore"), mode(on_pass=ledger.watch):
+        found = engine.cotangents([(root, gradient)], retain_graph=True)
+    steps = tuple(
+        _step(visit, operands[visit.vertex], tensors, nodes[made_by[tensors[visit.vertex].id]]) for visit in ledger.visits
+    )
+    return Receipt(
+        tensors[start].id,
+        ledger.seeds[start],
+        {t.id: Value(t.id, t.name, t.role, values.get(vertex)) for vertex, t in tensors.items()},
+        steps,
+        {tensors[vertex].id: frozen(g) for vertex, g in found.items()},
+        graph,
+    )
+
+
+def _step(visit: _Visit, operands: list[Any], tensors: dict[Any, GraphNode], node: GraphNode) -> Step:
+    op = visit.vertex.op
+    names = [f"{op.operands[0]}[{i}]" if op.variadic else op.operands[i] for i in range(len(operands))]
+    parts = tuple(
+        Contribution(names[position], tensors[operands[position]].id, rule_of(op.formula, op.operands, position), *numbers)
+        for position, *numbers in visit.parts
+    )
+    pairs = tuple((name, tensors[operand].id) for name, operand in zip(names, operands, strict=True))
+    params = {name: repr(value) for name, value in visit.vertex.params.items() if type(value).__repr__ is not object.__repr__}
+    formula = (parts_of(op.formula) or [""])[0]
+    return Step(node.id, op.name, tensors[visit.vertex].id, formula, params, pairs, visit.cotangent, parts)
+
+
+# ---------------------------------------------------------------------------------------------------- listening to the engine
+
+
+@dataclass(slots=True)
+class _Visit:
+    """An operation that the engine has reached: its vertex, its cotangent, and for each contribution its position, what the rule
+    returned, the sum, and how many came before."""
+
+    vertex: Node
+    cotangent: Array
+    parts: list[tuple[int, Array, Array, int]] = field(default_factory=list)
+
+
+class _Ledger(dict[Any, Any]):
+    """The engine's running sums, which note what becomes of them. The engine adds in place where it can, so everything is copied."""
+
+    def __init__(self, outer: Callable[..., dict[Any, Any]] | None) -> None:
+        super().__init__()
+        self.outer = outer  # whoever watches passes already, as `detect_anomaly` does
+        self.visits: list[_Visit] = []
+        self.seeds: dict[Any, Array] = {}
+        self.counts: dict[Any, int] = {}
+        self.latest: tuple[int, Any] = (0, None)  # what a rule has just returned, and for which operand
+
+    def watch(self, run: Callable[..., Any], order: list[Any], seeds: dict[Any, Any], *how: Any, **options: Any) -> dict[Any, Any]:
+        """Called by the engine in the place of its pass."""
+        for vertex, seed in seeds.items():
+            self.seeds[vertex] = frozen(seed)
+            dict.__setitem__(self, vertex, seed)
+        before = [node.active for node in order]
+        try:
+            for node in order:
+                node.active = _Overheard(node.active, self)
+            found = (partial(self.outer, run) if self.outer else run)(order, self, *how, **options)
+        finally:
+            for node, active in zip(order, before, strict=True):
+                node.active = active
+        return dict(found)
+
+    def pop(self, vertex: Any, *default: Any) -> Any:
+        g = super().pop(vertex, *default)
+        self.visits.append(_Visit(vertex, frozen(g)))
+        return g
+
+    def __setitem__(self, vertex: Any, total: Any) -> None:
+        position, part = self.latest
+        if part.dtype != vertex.dtype:
+            part = engine.as_dtype(part, vertex.dtype)
+        earlier = self.counts.get(vertex, 0)
+        self.counts[vertex] = earlier + 1
+        self.visits[-1].parts.append((position, frozen(part), frozen(total), earlier))
+        super().__setitem__(vertex, total)
+
+
+class _Overheard(tuple[tuple[int, Any], ...]):
+    """A node's rules, each of which says what it returns."""
+
+    def __new__(cls, active: tuple[tuple[int, Any], ...], ledger: _Ledger) -> Self:
+        return super().__new__(cls, active)
+
+    def __init__(self, active: tuple[tuple[int, Any], ...], ledger: _Ledger) -> None:
+        self.active, self.ledger = active, ledger
+
+    def __iter__(self) -> Iterator[Any]:
+        for position, pull in self.active:
+            heard = partial(self._hear, position, pull)
+            heard.careful = partial(self._hear, position, careful(pull))  # type: ignore[attr-defined]
+            yield position, heard
+
+    def _hear(self, position: int, pull: Any, g: Any, source: Any) -> Any:
+        part = pull(g, source)
+        self.ledger.latest = (position, np.array(part))  # a copy: the engine may add to it in place
+        return part
+
+
+def frozen(value: Any) -> Array:
+    """A copy that nobody can write to."""
+    array = np.array(value)
+    array.setflags(write=False)
+    return array
+
+
+# -------------------------------------------------------------------------------------------------------------------- text
+
+
+def _lines(receipt: Receipt) -> Iterator[str]:
+    seed = f"∂L/∂{receipt.root} = {written(receipt.seed)}"
+    yield f"Backward from {receipt.called(receipt.root)} in {len(receipt)} steps. g is the cotangent of an operation's result, {seed}."
+    width = max((len(f"{step.node} {step.op}") for step in receipt.steps), default=0)
+    for number, step in enumerate(receipt.steps, 1):
+        params = f"   ({', '.join(f'{name}={value}' for name, value in step.params.items())})" if step.params else ""
+        head = f"{step.node} {step.op}"
+        yield f"{number:3}  {head:{width}}  {step.formula}   g = {written(step.cotangent)}{params}"
+        for part in step.contributions:
+            total = f", in all {written(part.total)}" if part.earlier else ""
+            yield f"       {part.operand}  {part.rule or 'its rule'}   {written(part.value)} to {receipt.called(part.target)}{total}"
+    yield "Gradients: " + ", ".join(f"{receipt.called(id)} {written(g)}" for id, g in receipt.gradients.items())
+
+
+def _differences(one: Receipt, other: Receipt) -> Iterator[str]:
+    if not _same(one.seed, other.seed):
+        yield f"the seed is {_apart(one.seed, other.seed)}"
+    keys = [[(step.op, tuple(part.operand for part in step.contributions)) for step in steps] for steps in (one.steps, other.steps)]
+    for _, i, end, j, stop in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+        if end - i == stop - j and keys[0][i:end] == keys[1][j:stop]:
+            for number, (a, b) in enumerate(zip(one.steps[i:end], other.steps[j:stop], strict=True), i + 1):
+                where = f"step {number}, {a.node} {a.op}: "
+                if not _same(a.cotangent, b.cotangent):
+                    yield f"{where}the cotangent is {_apart(a.cotangent, b.cotangent)}"
+                for p, q in zip(a.contributions, b.contributions, strict=True):
+                    if not _same(p.value, q.value):
+                        yield f"{where}the contribution to {one.called(p.target)} is {_apart(p.value, q.value)}"
+        else:
+            for number, step in enumerate(one.steps[i:end], i + 1):
+                yield f"step {number}, {step.node} {step.op}: only the first has it"
+            for number, step in enumerate(other.steps[j:stop], j + 1):
+                yield f"step {number}, {step.node} {step.op}: only the second has it"
+    for id in one.gradients.keys() | other.gradients.keys():
+        if (id in one.gradients) != (id in other.gradients):
+            yield f"only the {'first' if id in one.gradients else 'second'} has a gradient of {id}"
+            continue
+    for id, g in one.gradients.items():
+        if id in other.gradients and not _same(g, other.gradients[id]):
+            yield f"the gradient of {one.called(id)} is {_apart(g, other.gradients[id])}"
+
+
+def _same(a: Array, b: Array) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
+
+
+def _apart(a: Array, b: Array) -> str:
+    if a.shape != b.shape:
+        return f"of shape {a.shape} and {b.shape}"
+    if a.dtype != b.dtype:
+        return f"of dtype {a.dtype} and {b.dtype}"
+    with np.errstate(all="ignore"):
+        gap = np.max(np.abs(a - b), initial=0.0)
+    return f"{written(a)} and {written(b)}, {gap:.4g} apart"
+
+
+# -------------------------------------------------------------------------------------------------------------------- JSON
+
+FORMAT = "tinygrad_edu receipt 1"
+
+
+def _to_plain(receipt: Receipt) -> dict[str, Any]:
+    def step(one: Step) -> dict[str, Any]:
+        contributions = [
+            {name: _numbers(getattr(part, name)) for name in ("operand", "target", "rule", "value", "total", "earlier")}
+            for part in one.contributions
+        ]
+        names = ("node", "op", "result", "formula", "params", "operands")
+        return {name: getattr(one, name) for name in names} | {"cotangent": _numbers(one.cotangent), "contributions": contributions}
+
+    return {
+        "format": FORMAT,
+        "root": receipt.root,
+        "seed": _numbers(receipt.seed),
+        "tensors": {id: {"name": t.name, "role": t.role, "value": _numbers(t.value)} for id, t in receipt.tensors.items()},
+        "steps": [step(one) for one in receipt.steps],
+        "gradients": {id: _numbers(g) for id, g in receipt.gradients.items()},
+    }
+
+
+def _numbers(value: Any) -> Any:
+    """An array for JSON, which knows neither nan nor infinity nor complex numbers."""
+    if not isinstance(value, np.ndarray):
+        return value
+    wide = value.astype(complex if value.dtype.kind == "c" else float) if value.dtype.kind in "fc" else value
+    parts = np.stack([wide.real, wide.imag], -1) if wide.dtype.kind == "c" else wide
+    elements = [x if isinstance(x, int) or np.isfinite(x) else str(x) for x in parts.ravel().tolist()]
+    return {"shape": list(value.shape), "dtype": str(value.dtype), "elements": elements}
+
+
+def _array(data: Any) -> Any:
+    if data is None:
+        return None
+    dtype = np.dtype(data["dtype"])
+    if dtype.kind in "fc":
+        elements = np.array([float(x) for x in data["elements"]], float)
+        if dtype.kind == "c":
+            elements = elements.view(complex)
+        return frozen(elements.reshape(data["shape"]).astype(dtype))
+    return frozen(np.array(data["elements"], dtype).reshape(data["shape"]))
