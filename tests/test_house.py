@@ -27,6 +27,7 @@ HOUSE = {
     "memory": "",
     "tree": "",
     "places": "",
+    "definitions": "",
     "graph": "places",
     "cuts": "places graph",
     "registry": "errors signatures",
@@ -51,7 +52,7 @@ HOUSE = {
     "nn": "errors graph ops tensor",
     "optim": "errors graph tensor",
     "data": "errors tensor",
-    "testing": "errors places signatures graph registry singular primitive ops engine guard viz tensor transforms",
+    "testing": "errors places definitions signatures graph registry singular primitive ops engine guard viz tensor transforms",
     "hypothesis_types": "tensor testing",
     "_entry": "testing",
     "__init__": "errors memory graph registry singular primitive conventions ops guard anomaly viz tensor explain transforms "

@@ -94,7 +94,9 @@ def trace(receipt: Receipt, graph: Graph) -> dict[str, Any]:
         else:
             into[edge.target].append((edge.operand or "", edge.source))
     steps = {step.node: step for step in receipt.steps}
-    forward = [_forward(node, into[node.id], made[node.id], steps.get(node.id), receipt) for node in graph.nodes if node.kind == "op"]
+    forward = [
+        _forward(node, into[node.id], made[node.id], steps.get(node.id), receipt) for node in graph.nodes if node.kind == "op"
+    ]
     states = [
         {
             "kind": "start",
@@ -155,12 +157,19 @@ def _backward(receipt: Receipt, graph: Graph) -> Iterator[dict[str, Any]]:
             # Which use of the tensor it is, where an operation uses one twice.
             position = names.index(part.operand)
             rule = mathml(part.rule, names) if part.rule else None
-            facts = {"operand": part.operand, "target": part.target, "position": str(position), "rule": rule, "earlier": part.earlier}
+            facts = {
+                "operand": part.operand,
+                "target": part.target,
+                "position": str(position),
+                "rule": rule,
+                "earlier": part.earlier,
+            }
             before = {"before": value(totals[part.target])} if part.earlier else {}
             parts.append(facts | before | {"value": value(part.value), "total": value(part.total)})
             totals[part.target] = part.total
         said = [
-            f"{receipt.called(part.target)} gets {written(part.value)}" + (f", in all {written(part.total)}" if part.earlier else "")
+            f"{receipt.called(part.target)} gets {written(part.value)}"
+            + (f", in all {written(part.total)}" if part.earlier else "")
             for part in step.contributions
         ]
         yield {
