@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
-from types import CodeType, FunctionType
+from collections.abc import Mapping
+from types import CodeType, FunctionType, MappingProxyType
 from typing import Any, TypeAlias
 
 Definition: TypeAlias = ast.Lambda | ast.FunctionDef
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 @functools.lru_cache
@@ -46,22 +48,24 @@ def _holds(node: Definition, code: CodeType) -> bool:
     return all(start <= (p[0], p[2]) and (p[1], p[3]) <= end for p in places)
 
 
-def compiled(definition: Definition, function: FunctionType, namespace: dict[str, Any], kind: str) -> FunctionType:
-    """The function of a syntax tree, with the defaults and the enclosing variables of the one that it was made of. ``kind`` says in
-    tracebacks what was made of it."""
+def compiled(
+    definition: Definition, function: FunctionType, namespace: dict[str, Any], kind: str, enclosing: Mapping[str, Any] = EMPTY
+) -> FunctionType:
+    """The function of a syntax tree, with the defaults and the enclosing variables of the one that it was made of, and those in
+    ``enclosing``. ``kind`` says in tracebacks what was made of it."""
     if isinstance(definition, ast.FunctionDef):
         definition.decorator_list = []
         body: list[ast.stmt] = [definition, ast.Return(ast.Name(definition.name, ast.Load()))]
     else:
         body = [ast.Return(definition)]
     cells = function.__closure__ or ()
-    parameters = [ast.arg(name) for name in function.__code__.co_freevars]
+    parameters = [ast.arg(name) for name in (*function.__code__.co_freevars, *enclosing)]
     arguments = ast.arguments([], parameters, None, [], [], None, [])
     make = ast.FunctionDef("make", arguments, body, [], None, None)
     module = ast.parse("from __future__ import annotations")
     module.body.append(make)
     local: dict[str, Any] = {}
     exec(compile(ast.fix_missing_locations(module), f"<{kind} of {function.__qualname__}>", "exec"), namespace, local)
-    made: FunctionType = local["make"](*[cell.cell_contents for cell in cells])
+    made: FunctionType = local["make"](*[cell.cell_contents for cell in cells], *enclosing.values())
     made.__defaults__, made.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
     return made
