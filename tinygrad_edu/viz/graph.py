@@ -94,6 +94,33 @@ class Graph:
 
         return receipt(self, self.root, gradient)
 
+    def to_numpy_source(self, gradient: Any = None) -> str:
+        """The forward and the backward computation as a NumPy program that runs without this library: a module with one function,
+        ``value_and_gradients``, of the inputs by their names, which returns the value and a dictionary of the gradients. It computes
+        the same numbers, bit for bit, because it is no translation: the operations and the engine run once more, and what they ask
+        NumPy to do is written down. So it holds for the shapes and dtypes of the graph, and for the branches that were taken, as where
+        an operation looks whether a number is infinite. Operations that SciPy computes need SciPy.
+
+        ``gradient`` is that of the result, as in ``backward(gradient)``. Raises what ``backward()`` raises, and `GraphError` where an
+        operation is random or is one node for a whole computation, as those of ``checkpoint`` and ``custom_vjp``.
+
+        >>> import tinygrad_edu as tg
+        >>> x, w = tg.Tensor(3.0, requires_grad=True, name="x"), tg.Tensor(2.0, name="w")
+        >>> source = (x * w).graph().to_numpy_source()
+        >>> print(source[source.index("        # o1") :])
+                # o1 multiply: y = a b
+                v1 = np.multiply(x, w)
+                t1 = np.asarray(v1)
+                g_t1 = np.float64(1.0)
+                # backward through o1 multiply
+                g_x = g_t1 * w
+                return t1, {'x': g_x}
+        <BLANKLINE>
+        """
+        from tinygrad_edu.viz.numpy_source import numpy_source
+
+        return numpy_source(self, self.root, gradient)
+
     def render(self, path: str | PathLike[str]) -> Path:
         """Write the picture to a file, in the format that its suffix names: .svg, .png, .pdf, .dot and .gv for DOT text, or .html for
         the page that goes through backward step by step; see `steps`.

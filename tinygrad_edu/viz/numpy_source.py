@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu import engine
-from tinygrad_edu.errors import GraphError
-from tinygrad_edu.graph import Constant, Leaf, Node, Variable, mode
+from tinygrad_edu.errors import GraphError, ReleasedError
+from tinygrad_edu.graph import RELEASED, Constant, Leaf, Node, Variable, mode
 from tinygrad_edu.viz.mathml import parts_of
 from tinygrad_edu.viz.structure import operands_of, recorded, scopes_of
 from tinygrad_edu.viz.transcript import ARRAYS, CURRENT, Line, Transcript
@@ -91,7 +91,7 @@ class _Writer:
         """An input: a parameter of the program, or a number that stands in it."""
         data = self.values[vertex] = vertex.data
         if data is None:
-            raise GraphError(
+            raise ReleasedError(
                 f"to_numpy_source: the array of {node.name or node.id} was released by backward(): write the source before, or "
                 "call backward(retain_graph=True)"
             )
@@ -106,6 +106,11 @@ class _Writer:
             raise GraphError(
                 f"to_numpy_source: {op.name} is one node for a whole computation, as checkpoint and custom_vjp make it, and has no "
                 "rules to write down: record its operations one by one"
+            )
+        if node.saved is RELEASED:
+            raise ReleasedError(
+                f"to_numpy_source: the arrays of {operation} {op.name} were released by backward(): write the source before, or call "
+                "backward(retain_graph=True)"
             )
         arrays = []
         for vertex in operands:
@@ -171,7 +176,7 @@ class _Writer:
 
         returned = ", ".join(f"{name!r}: {variable(number)}" for name, number in by_leaf.items())
         return TEMPLATE.format(
-            title=repr(start.name)[1:-1] if start.name else "A result",
+            title=re.sub(r"[^\w .,()-]", "_", start.name) if start.name else "A result",  # nothing that could end the docstring
             imports="\n".join(f"import {module}" + " as np" * (module == "numpy") for module in sorted(self.transcript.modules)),
             parameters=", ".join(self.parameters.values()),
             about="\n".join(f"    {name}: {_described(vertex)}" for vertex, name in self.parameters.items()),

@@ -91,7 +91,7 @@ class Transcript:
 
     def same(self, value: Any, as_: Any) -> None:
         """Let an array be the variable that another one is: they hold the same numbers."""
-        if isinstance(value, ARRAYS) and id(value) not in self.numbers:
+        if isinstance(value, ARRAYS) and id(value) not in self.numbers and id(as_) in self.numbers:
             self.alive.append(value)
             self.memory.append(self.memory[self.numbers[id(as_)]])
             self.numbers[id(value)] = self.numbers[id(as_)]
@@ -348,6 +348,8 @@ class _Hooks:
     """What changed functions call: the transcript that is being written."""
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # what is no hook, and is asked of any object by those who look around
+            raise AttributeError(name)
         return getattr(CURRENT.get(), name)
 
 
