@@ -189,7 +189,7 @@ def test_names_become_variables_that_do_not_clash():
     y = a * b * c * d * e
     y.name = 'evil """ name\nprint(1)'
     function, gradient = written(y)
-    assert function.__code__.co_varnames[:5] == ("x_np", "a_b", "a_b_2", "x____import_os", "x_lambda")
+    assert function.__code__.co_varnames[:5] == ("x_np", "a_b", "a_b_2", "x_____import_os", "x_lambda")
     value, gradients = function(1.0, 2.0, 3.0, 4.0, 5.0)
     assert value == 120
     assert gradients["a_b_2"] == 40

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import graphviz  # type: ignore[import-untyped]
 
+    from tinygrad_edu.viz.lint import Findings
     from tinygrad_edu.viz.receipt import Receipt
 
 SHOW = ("shape", "dtype", "value", "grad")
@@ -120,6 +121,26 @@ class Graph:
         from tinygrad_edu.viz.numpy_source import numpy_source
 
         return numpy_source(self, self.root, gradient)
+
+    def lint(self, parameters: Any = ()) -> Findings:
+        """What in the graph is known to go wrong: a logarithm of a softmax, log(p + ε), a softmax over the whole batch, an exponential
+        without a shift, a root or a length near 0, a ``where`` with an unsafe branch, (N,) against (N, 1), a jump of the dtype,
+        integers that should be learnt, unused parameters, saturated sigmoids, dead ReLUs, a loss that grows with the batch. Each
+        `Finding` names the node, says why, and what to write instead; print them all at once.
+
+        ``parameters`` are those that should be in the graph: a module, or tensors. Checks that look at numbers are silent where
+        ``backward()`` has released them.
+
+        >>> import tinygrad_edu as tg
+        >>> z = tg.Tensor([[2.0, 1.0]], requires_grad=True, name="z")
+        >>> tg.log(tg.softmax(z)).graph().lint()[0].write
+        'tg.log_softmax(z); or, with the loss, tg.softmax_cross_entropy(z, labels)'
+        >>> print(tg.log_softmax(z).graph().lint())
+        nothing found
+        """
+        from tinygrad_edu.viz.lint import lint
+
+        return lint(self, self.root, parameters)
 
     def render(self, path: str | PathLike[str]) -> Path:
         """Write the picture to a file, in the format that its suffix names: .svg, .png, .pdf, .dot and .gv for DOT text, or .html for
