@@ -358,7 +358,7 @@ def _of_inputs(look: Look) -> Iterator[Finding]:
                 "unused-parameter",
                 f"{look.name(vertex)} was computed from something that requires grad by {vertex.why}, which has no derivative: what "
                 f"was before it, at {vertex.place}, gets no gradient",
-                "a function with a slope, as tg.sigmoid for a step; or .detach(), to say that it is meant",
+                "a function with a slope, as tg.sigmoid for a step; or compute it under no_grad(), if that is meant",
             )
         if isinstance(vertex, Leaf) and not _differentiated(look, vertex):
             yield Finding(
