@@ -217,7 +217,9 @@ def test_a_net_that_is_right_has_no_finding():
     assert (findings, str(findings), findings.checks) == ((), "nothing found", [])
 
 
-@pytest.mark.parametrize("function", [tg.gelu, tg.silu, tg.softplus, tg.mish, tg.logsumexp, tg.softmax, tg.log_softmax, tg.var, tg.std])
+@pytest.mark.parametrize(
+    "function", [tg.gelu, tg.silu, tg.softplus, tg.mish, tg.logsumexp, tg.softmax, tg.log_softmax, tg.var, tg.std]
+)
 def test_the_librarys_own_functions_have_no_finding(function):
     assert function(logits()).graph().lint() == ()
 

@@ -122,7 +122,7 @@ class Look:
         return None
 
 
-MOVING = frozenset("broadcast_to reshape expand_dims squeeze transpose matrix_transpose swapaxes cast getitem take _alias".split())
+MOVING = frozenset(["broadcast_to", "reshape", "expand_dims", "squeeze", "transpose", "matrix_transpose", "swapaxes", "cast", "getitem", "take", "_alias"])
 CHECKS: dict[str, Check] = {}
 
 
@@ -140,7 +140,10 @@ def lint(graph: Graph, root: Variable, parameters: Any = ()) -> Findings:
     """See `Graph.lint`."""
     look = Look(graph, root)
     found = [
-        Finding(look.ids[node], name, why, write) for node in look.order for name, one in CHECKS.items() for why, write in one(node, look)
+        Finding(look.ids[node], name, why, write)
+        for node in look.order
+        for name, one in CHECKS.items()
+        for why, write in one(node, look)
     ]
     return Findings([*_of_inputs(look), *found, *_unused(look, parameters)])
 
@@ -228,10 +231,16 @@ def _exp_without_shift(node: Node, look: Look) -> Iterator[tuple[str, str]]:
         after = {user.op.name for one in uses if one.op.name == "sum" for user in _through(look, one)}
         if after & {"divide", "log"}:
             made = "softmax" if "divide" in after else "logsumexp"
-            yield f"{overflows}, and the {made} of large numbers is then nan or inf", f"tg.{made}({look.name(x)}), which subtracts the maximum"
+            yield (
+                f"{overflows}, and the {made} of large numbers is then nan or inf",
+                f"tg.{made}({look.name(x)}), which subtracts the maximum",
+            )
     elif "add" in names and any(_is_one_plus(user, node, look) for user in uses):
         inside = look.operand(x, 0) if look.is_op(x, "negative") else x
-        yield f"{overflows}; then 1 + eˣ is inf, with a warning", f"tg.sigmoid({look.name(inside)}), or tg.softplus for its integral"
+        yield (
+            f"{overflows}; then 1 + eˣ is inf, with a warning",
+            f"tg.sigmoid({look.name(inside)}), or tg.softplus for its integral",
+        )
 
 
 def _through(look: Look, vertex: Any) -> list[Node]:
@@ -338,7 +347,7 @@ def _dtype_jump(node: Node, look: Look) -> Iterator[tuple[str, str]]:
 
 
 ON_PURPOSE = frozenset({"no_grad", "detach", "stop_gradient"})
-ARITHMETIC = frozenset("add subtract multiply divide matmul power tensordot _einsum".split())
+ARITHMETIC = frozenset(["add", "subtract", "multiply", "divide", "matmul", "power", "tensordot", "_einsum"])
 
 
 def _of_inputs(look: Look) -> Iterator[Finding]:

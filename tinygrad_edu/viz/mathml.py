@@ -33,8 +33,7 @@ TOKEN = re.compile(
     re.VERBOSE,
 )
 FUNCTIONS = frozenset(
-    "ln log exp sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan arcsinh arccosh arctanh erf erfc max min sign trunc "
-    "arg Re Im conj det diag mean softmax hardsigmoid elu expm logm sqrtm sinc fft ifft rfft fftn fft2 ihfft fftshift ifftshift".split()
+    ["ln", "log", "exp", "sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "erf", "erfc", "max", "min", "sign", "trunc", "arg", "Re", "Im", "conj", "det", "diag", "mean", "softmax", "hardsigmoid", "elu", "expm", "logm", "sqrtm", "sinc", "fft", "ifft", "rfft", "fftn", "fft2", "ihfft", "fftshift", "ifftshift"]
 )
 OPEN = {"(": ")", "[": "]", "⌊": "⌋", "{": "}"}
 FENCES = "|‖"
@@ -254,7 +253,7 @@ class _Parser:
         found = [self.atom(end)]
         while (token := self.peek()) and not self._closes(token, end):
             big = plain(found[-1])[:1] in tuple(LARGE)
-            if (token.spaced and not big) or token.kind == "sign" and token.text in SEPARATORS | {"/"}:
+            if (token.spaced and not big) or (token.kind == "sign" and token.text in SEPARATORS | {"/"}):
                 break
             found += [GAP] * token.spaced + [self.atom(end)]
         return found
@@ -277,7 +276,7 @@ class _Parser:
         return _grouped(parts)
 
 
-ENGLISH = frozenset("is it in if".split())
+ENGLISH = frozenset(["is", "it", "in", "if"])
 
 
 def _bare(parts: Sequence[Element]) -> Element:

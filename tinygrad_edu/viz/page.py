@@ -190,7 +190,7 @@ def value(array: Array) -> dict[str, Any]:
     """An array for the page: in a line, in few characters, and, where it is small, in rows."""
     rows = None
     matrix = np.atleast_2d(array)
-    if array.ndim <= 2 and 1 < array.size and matrix.shape[0] <= MATRIX[0] and matrix.shape[1] <= MATRIX[1]:
+    if array.ndim <= 2 and array.size > 1 and matrix.shape[0] <= MATRIX[0] and matrix.shape[1] <= MATRIX[1]:
         rows = [[written(element) for element in row] for row in matrix]
     return {"text": written(array), "short": short(array), "rows": rows}
 

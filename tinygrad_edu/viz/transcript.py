@@ -402,44 +402,44 @@ class _Changes(ast.NodeTransformer):
                 argument.annotation = None
         return arguments
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:  # noqa: N802 - the names that ast wants
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         self._bare(node.args)
         node.returns = None
         return self.generic_visit(node)
 
-    def visit_Call(self, node: ast.Call) -> Any:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> Any:
         self.generic_visit(node)
         return _hook("call", node.func, *node.args, keywords=node.keywords)
 
-    def visit_BinOp(self, node: ast.BinOp) -> Any:  # noqa: N802
+    def visit_BinOp(self, node: ast.BinOp) -> Any:
         self.generic_visit(node)
         return _hook("binary", ast.Constant(OPERATORS[type(node.op)][0]), node.left, node.right)
 
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:  # noqa: N802
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
         self.generic_visit(node)
         if isinstance(node.op, ast.Not) or isinstance(node.operand, ast.Constant):
             return node
         return _hook("unary", ast.Constant(SIGNS[type(node.op)][0]), node.operand)
 
-    def visit_Compare(self, node: ast.Compare) -> Any:  # noqa: N802
+    def visit_Compare(self, node: ast.Compare) -> Any:
         self.generic_visit(node)
         if len(node.ops) > 1 or type(node.ops[0]) not in OPERATORS:
             return node
         return _hook("binary", ast.Constant(OPERATORS[type(node.ops[0])][0]), node.left, node.comparators[0])
 
-    def visit_Attribute(self, node: ast.Attribute) -> Any:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
         self.generic_visit(node)
         return _hook("attribute", node.value, ast.Constant(node.attr)) if isinstance(node.ctx, ast.Load) else node
 
-    def visit_Slice(self, node: ast.Slice) -> Any:  # noqa: N802
+    def visit_Slice(self, node: ast.Slice) -> Any:
         self.generic_visit(node)
         return _hook("slice", *[part or ast.Constant(None) for part in (node.lower, node.upper, node.step)])
 
-    def visit_Subscript(self, node: ast.Subscript) -> Any:  # noqa: N802
+    def visit_Subscript(self, node: ast.Subscript) -> Any:
         self.generic_visit(node)
         return _hook("item", node.value, node.slice) if isinstance(node.ctx, ast.Load) else node
 
-    def visit_Assign(self, node: ast.Assign) -> Any:  # noqa: N802
+    def visit_Assign(self, node: ast.Assign) -> Any:
         self.generic_visit(node)
         target = node.targets[0]
         if not isinstance(target, ast.Tuple):
@@ -462,12 +462,12 @@ class _Changes(ast.NodeTransformer):
             return ast.Expr(_hook("set_attribute", target.value, ast.Constant(target.attr), value))
         return None
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:  # noqa: N802
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         if node.value is None:
             return ast.Pass()
         return self.visit_Assign(ast.Assign([node.target], node.value, lineno=node.lineno))
 
-    def visit_AugAssign(self, node: ast.AugAssign) -> Any:  # noqa: N802
+    def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         self.generic_visit(node)
         symbol, target = ast.Constant(OPERATORS[type(node.op)][0]), node.target
         if isinstance(target, ast.Name):
@@ -478,7 +478,7 @@ class _Changes(ast.NodeTransformer):
             return ast.Expr(_hook("set_item", target.value, target.slice, _hook("in_place", symbol, before_, node.value)))
         return node
 
-    def visit_For(self, node: ast.For) -> Any:  # noqa: N802
+    def visit_For(self, node: ast.For) -> Any:
         self.generic_visit(node)
         node.iter = _hook("iterate", node.iter)
         return node
@@ -488,8 +488,8 @@ class _Changes(ast.NodeTransformer):
         node.iter = _hook("iterate", node.iter)
         return node
 
-    def visit_Raise(self, node: ast.Raise) -> Any:  # noqa: N802
+    def visit_Raise(self, node: ast.Raise) -> Any:
         return node
 
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> Any:  # noqa: N802
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> Any:
         return node
