@@ -8,7 +8,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu.demo import TwoLayerNet
 from tinygrad_edu.graph import no_grad
-from tinygrad_edu.viz.lint import CHECKS
+from tinygrad_edu.viz.checks import CHECKS
 
 
 def leaf(data, name=None, dtype=float):

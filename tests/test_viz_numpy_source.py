@@ -157,7 +157,8 @@ def test_the_program_needs_numpy_alone(tmp_path):
     script.write_text(
         source
         + "\n\nimport sys\nvalue, gradients = value_and_gradients(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[0.5], [-1.0]]))\n"
-        + "assert not any(name.startswith('tinygrad') for name in sys.modules)\nprint(float(value).hex(), gradients['w'].tolist())\n",
+        + "assert not any(name.startswith('tinygrad') for name in sys.modules)\n"
+        + "print(float(value).hex(), gradients['w'].tolist())\n",
         encoding="utf-8",
     )
     done = subprocess.run([sys.executable, "-I", str(script)], capture_output=True, text=True, check=True)
@@ -188,7 +189,7 @@ def test_names_become_variables_that_do_not_clash():
     e = leaf(5.0, "lambda")
     y = a * b * c * d * e
     y.name = 'evil """ name\nprint(1)'
-    function, gradient = written(y)
+    function, _ = written(y)
     assert function.__code__.co_varnames[:5] == ("x_np", "a_b", "a_b_2", "x_____import_os", "x_lambda")
     value, gradients = function(1.0, 2.0, 3.0, 4.0, 5.0)
     assert value == 120

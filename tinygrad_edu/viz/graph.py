@@ -86,7 +86,7 @@ class Graph:
         >>> import tinygrad_edu as tg
         >>> x = tg.Tensor(2.0, requires_grad=True, name="x")
         >>> print((x * 3).graph().steps())
-        Backward from t1 in 1 steps. g is the cotangent of an operation's result, ∂L/∂t1 = 1.
+        Backward from t1 in 1 steps. g is an operation's cotangent, ∂L/∂t1 = 1.
           1  o1 multiply  y = a b   g = 1
                a  ∂L/∂a = g b   3 to x (i1)
         Gradients: x (i1) 3
@@ -97,13 +97,13 @@ class Graph:
 
     def to_numpy_source(self, gradient: Any = None) -> str:
         """The forward and the backward computation as a NumPy program that runs without this library: a module with one function,
-        ``value_and_gradients``, of the inputs by their names, which returns the value and a dictionary of the gradients. It computes
-        the same numbers, bit for bit, because it is no translation: the operations and the engine run once more, and what they ask
-        NumPy to do is written down. So it holds for the shapes and dtypes of the graph, and for the branches that were taken, as where
-        an operation looks whether a number is infinite. Operations that SciPy computes need SciPy.
+        ``value_and_gradients``, of the inputs by their names, which returns the value and a dictionary of the gradients. It
+        computes the same numbers, bit for bit, because it is no translation: the operations and the engine run once more, and what
+        they ask NumPy to do is written down. So it holds for the shapes and dtypes of the graph, and for the branches that were
+        taken, as where an operation looks whether a number is infinite. Operations that SciPy computes need SciPy.
 
-        ``gradient`` is that of the result, as in ``backward(gradient)``. Raises what ``backward()`` raises, and `GraphError` where an
-        operation is random or is one node for a whole computation, as those of ``checkpoint`` and ``custom_vjp``.
+        ``gradient`` is that of the result, as in ``backward(gradient)``. Raises what ``backward()`` raises, and `GraphError` where
+        an operation is random or is one node for a whole computation, as those of ``checkpoint`` and ``custom_vjp``.
 
         >>> import tinygrad_edu as tg
         >>> x, w = tg.Tensor(3.0, requires_grad=True, name="x"), tg.Tensor(2.0, name="w")
@@ -123,10 +123,10 @@ class Graph:
         return numpy_source(self, self.root, gradient)
 
     def lint(self, parameters: Any = ()) -> Findings:
-        """What in the graph is known to go wrong: a logarithm of a softmax, log(p + ε), a softmax over the whole batch, an exponential
-        without a shift, a root or a length near 0, a ``where`` with an unsafe branch, (N,) against (N, 1), a jump of the dtype,
-        integers that should be learnt, unused parameters, saturated sigmoids, dead ReLUs, a loss that grows with the batch. Each
-        `Finding` names the node, says why, and what to write instead; print them all at once.
+        """What in the graph is known to go wrong: a logarithm of a softmax, log(p + ε), a softmax over the whole batch, an
+        exponential without a shift, a root or a length near 0, a ``where`` with an unsafe branch, (N,) against (N, 1), a jump of
+        the dtype, integers that should be learnt, unused parameters, saturated sigmoids, dead ReLUs, a loss that grows with the
+        batch. Each `Finding` names the node, says why, and what to write instead; print them all at once.
 
         ``parameters`` are those that should be in the graph: a module, or tensors. Checks that look at numbers are silent where
         ``backward()`` has released them.
@@ -143,8 +143,8 @@ class Graph:
         return lint(self, self.root, parameters)
 
     def render(self, path: str | PathLike[str]) -> Path:
-        """Write the picture to a file, in the format that its suffix names: .svg, .png, .pdf, .dot and .gv for DOT text, or .html for
-        the page that goes through backward step by step; see `steps`.
+        """Write the picture to a file, in the format that its suffix names: .svg, .png, .pdf, .dot and .gv for DOT text, or .html
+        for the page that goes through backward step by step; see `steps`.
 
         Returns the path. Raises `ArgumentError` for another suffix, OSError when the file cannot be written, and `MissingError`
         when the program ``dot`` is needed, as for all but DOT text, and not installed. A file is written whole or not at all.

@@ -32,9 +32,10 @@ TOKEN = re.compile(
     | (?P<sign>.)""",
     re.VERBOSE,
 )
-FUNCTIONS = frozenset(
-    ["ln", "log", "exp", "sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "erf", "erfc", "max", "min", "sign", "trunc", "arg", "Re", "Im", "conj", "det", "diag", "mean", "softmax", "hardsigmoid", "elu", "expm", "logm", "sqrtm", "sinc", "fft", "ifft", "rfft", "fftn", "fft2", "ihfft", "fftshift", "ifftshift"]
-)
+_UPRIGHT = """ln log exp sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan arcsinh arccosh arctanh erf erfc max min
+sign trunc arg Re Im conj det diag mean softmax hardsigmoid elu expm logm sqrtm sinc fft ifft rfft fftn fft2 ihfft fftshift
+ifftshift"""
+FUNCTIONS = frozenset(_UPRIGHT.split())
 OPEN = {"(": ")", "[": "]", "⌊": "⌋", "{": "}"}
 FENCES = "|‖"
 SEPARATORS = frozenset("=≠<>≤≥≈+−±,;:→←∈")
@@ -53,7 +54,8 @@ class Token(NamedTuple):
 
 
 def parts_of(formula: str) -> list[str]:
-    """The parts of a formula line: the value, a derivative for each operand, what else it says. A sentence that follows is left out.
+    """The parts of a formula line: the value, a derivative for each operand, what else it says. A sentence that follows is left
+    out.
 
     >>> parts_of("y = a / b        ∂L/∂a = g / b        ∂L/∂b = −g y / b")
     ['y = a / b', '∂L/∂a = g / b', '∂L/∂b = −g y / b']

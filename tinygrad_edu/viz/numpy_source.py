@@ -13,9 +13,10 @@ import numpy as np
 from tinygrad_edu import engine
 from tinygrad_edu.errors import GraphError, ReleasedError
 from tinygrad_edu.graph import RELEASED, Constant, Leaf, Node, Variable, mode
+from tinygrad_edu.viz.instrument import CURRENT
 from tinygrad_edu.viz.mathml import parts_of
 from tinygrad_edu.viz.structure import operands_of, recorded, scopes_of
-from tinygrad_edu.viz.transcript import ARRAYS, CURRENT, Line, Transcript
+from tinygrad_edu.viz.transcript import ARRAYS, Line, Transcript
 
 if TYPE_CHECKING:
     from tinygrad_edu.viz.graph import Graph
@@ -109,8 +110,8 @@ class _Writer:
             )
         if node.saved is RELEASED:
             raise ReleasedError(
-                f"to_numpy_source: the arrays of {operation} {op.name} were released by backward(): write the source before, or call "
-                "backward(retain_graph=True)"
+                f"to_numpy_source: the arrays of {operation} {op.name} were released by backward(): write the source before, or "
+                "call backward(retain_graph=True)"
             )
         arrays = []
         for vertex in operands:

@@ -1,8 +1,8 @@
 """The page that goes through forward and backward, one step at a time: one file, which needs nothing beside it.
 
-`page` puts five things into ``steps.html``: the style and the script that stand beside it, the drawing, which Graphviz has laid out and
-in which nodes and edges can be found by their ids, the numbers as JSON, and a policy under which the page can load nothing and run
-nothing but that script.
+`page` puts five things into ``steps.html``: the style and the script that stand beside it, the drawing, which Graphviz has laid out
+and in which nodes and edges can be found by their ids, the numbers as JSON, and a policy under which the page can load nothing and
+run nothing but that script.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def page(receipt: Receipt) -> str:
         raise ArgumentError("html: the receipt was read from JSON and has no graph to draw; write the page where the graph is")
     if len(graph.nodes) > MOST:
         raise ArgumentError(
-            f"a page can be followed up to {MOST} nodes, and the graph has {len(graph.nodes)}: take a smaller batch of steps, such as "
-            "the loss of one layer or one time step, or print(graph.steps()), which has no limit"
+            f"a page can be followed up to {MOST} nodes, and the graph has {len(graph.nodes)}: take a smaller batch of steps, "
+            "such as the loss of one layer or one time step, or print(graph.steps()), which has no limit"
         )
     style, script = [(HERE / f"steps.{suffix}").read_text("utf-8") for suffix in ("css", "js")]
     title = f"Backpropagation from {receipt.called(receipt.root)}"
@@ -101,8 +101,8 @@ def trace(receipt: Receipt, graph: Graph) -> dict[str, Any]:
         {
             "kind": "start",
             "heading": "Before anything is computed",
-            "note": "Only the inputs have values. The next steps compute forward, in the order of the program; then the gradients flow "
-            "backward, against the arrows.",
+            "note": "Only the inputs have values. The next steps compute forward, in the order of the program; then the gradients "
+            "flow backward, against the arrows.",
             "say": "Only the inputs have values.",
         },
         *forward,
@@ -112,7 +112,8 @@ def trace(receipt: Receipt, graph: Graph) -> dict[str, Any]:
             "heading": "The seed of backward",
             "formula": mathml(f"∂L/∂y = {written(receipt.seed)}") if receipt.seed.size == 1 else None,
             "cotangent": value(receipt.seed),
-            "note": f"L is {receipt.called(receipt.root)} itself: its derivative with respect to itself is what backward starts with.",
+            "note": f"L is {receipt.called(receipt.root)} itself: its derivative with respect to itself is what backward starts "
+            "with.",
             "say": f"The seed: {receipt.called(receipt.root)} gets {written(receipt.seed)}.",
         },
         *_backward(receipt, graph),

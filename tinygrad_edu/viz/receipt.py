@@ -41,8 +41,8 @@ class Value:
 @dataclass(frozen=True, slots=True, eq=False)
 class Contribution:
     """What one operand gets in a step: ``target`` is its id, ``rule`` the derivative as the operation's docstring writes it,
-    ``value`` what the rule made of the cotangent, ``total`` the sum of all that the tensor has got up to now, and ``earlier`` how many
-    contributions it had got before."""
+    ``value`` what the rule made of the cotangent, ``total`` the sum of all that the tensor has got up to now, and ``earlier`` how
+    many contributions it had got before."""
 
     operand: str
     target: str
@@ -54,9 +54,9 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """The visit of one operation: the ``cotangent`` g of its ``result`` comes in, and a contribution goes out for each operand that is
-    differentiated. ``operands`` are all of them, as pairs of a name and an id, ``formula`` is what the operation computes, ``params``
-    its metadata as Python writes it."""
+    """The visit of one operation: the ``cotangent`` g of its ``result`` comes in, and a contribution goes out for each operand that
+    is differentiated. ``operands`` are all of them, as pairs of a name and an id, ``formula`` is what the operation computes,
+    ``params`` its metadata as Python writes it."""
 
     node: str
     op: str
@@ -72,15 +72,15 @@ class Step:
 class Receipt(Sequence[Step]):
     """The steps of a backward pass, in their order: what ``graph.steps()`` returns. It is a sequence of `Step`.
 
-    ``tensors`` holds every tensor by its id, in the order of the program, ``seed`` is the cotangent of the result, and ``gradients``
-    are those that arrived at the leaves. The numbers are those of the engine's own pass. Of complex numbers, cotangents are
-    ∂L/∂x − i ∂L/∂y, as they travel, and gradients ∂L/∂x + i ∂L/∂y.
+    ``tensors`` holds every tensor by its id, in the order of the program, ``seed`` is the cotangent of the result, and
+    ``gradients`` are those that arrived at the leaves. The numbers are those of the engine's own pass. Of complex numbers,
+    cotangents are ∂L/∂x − i ∂L/∂y, as they travel, and gradients ∂L/∂x + i ∂L/∂y.
 
     >>> import tinygrad_edu as tg
     >>> x = tg.Tensor(3.0, requires_grad=True, name="x")
     >>> receipt = (x * x + x).graph().steps()
     >>> print(receipt)
-    Backward from t2 in 2 steps. g is the cotangent of an operation's result, ∂L/∂t2 = 1.
+    Backward from t2 in 2 steps. g is an operation's cotangent, ∂L/∂t2 = 1.
       1  o2 add       y = a + b   g = 1
            a  ∂L/∂a = g   1 to t1
            b  ∂L/∂b = g   1 to x (i1)
@@ -106,8 +106,8 @@ class Receipt(Sequence[Step]):
         return self.steps[index]
 
     def replay(self, count: int | None = None) -> dict[str, Array]:
-        """The cotangents by tensor after the first ``count`` steps (by default all of them), added up again from the contributions: how
-        backward works, without any rule.
+        """The cotangents by tensor after the first ``count`` steps (by default all of them), added up again from the contributions:
+        how backward works, without any rule.
 
         >>> import tinygrad_edu as tg
         >>> x = tg.Tensor(3.0, requires_grad=True, name="x")
@@ -127,8 +127,8 @@ class Receipt(Sequence[Step]):
         return arrived
 
     def diff(self, other: Receipt) -> tuple[str, ...]:
-        """What is different in another receipt, in lines to be read: steps that only one has, and numbers that are not the same, with
-        the largest difference. Empty when nothing is. The first line is where two passes part.
+        """What is different in another receipt, in lines to be read: steps that only one has, and numbers that are not the same,
+        with the largest difference. Empty when nothing is. The first line is where two passes part.
 
         >>> import tinygrad_edu as tg
         >>> def receipt(w):
@@ -183,11 +183,11 @@ class Receipt(Sequence[Step]):
         return page(self)
 
     def render(self, path: str | PathLike[str]) -> Path:
-        """Write the page that goes through forward and backward step by step, to be opened in a browser, also without a network; or,
-        where the path ends in .json, what `to_json` says. Returns the path.
+        """Write the page that goes through forward and backward step by step, to be opened in a browser, also without a network;
+        or, where the path ends in .json, what `to_json` says. Returns the path.
 
-        Raises `ArgumentError` for another suffix, and for a page of more than 200 nodes, `MissingError` when nothing is installed that
-        can lay the graph out, and OSError when the file cannot be written.
+        Raises `ArgumentError` for another suffix, and for a page of more than 200 nodes, `MissingError` when nothing is installed
+        that can lay the graph out, and OSError when the file cannot be written.
         """
         from pathlib import Path
 
@@ -254,13 +254,21 @@ def _step(visit: _Visit, operands: list[Any], tensors: dict[Any, GraphNode], nod
     op = visit.vertex.op
     names = [f"{op.operands[0]}[{i}]" if op.variadic else op.operands[i] for i in range(len(operands))]
     parts = tuple(
-        Contribution(names[position], tensors[operands[position]].id, rule_of(op.formula, op.operands, position), *numbers)
-        for position, *numbers in visit.parts
+        Contribution(
+            names[position], tensors[operands[position]].id, rule_of(op.formula, op.operands, position), value, total, earlier
+        )
+        for position, value, total, earlier in visit.parts
     )
     pairs = tuple((name, tensors[operand].id) for name, operand in zip(names, operands, strict=True))
-    params = {name: repr(value) for name, value in visit.vertex.params.items() if type(value).__repr__ is not object.__repr__}
+    params = {name: repr(value) for name, value in visit.vertex.params.items() if has_text(value)}
     formula = (parts_of(op.formula) or [""])[0]
     return Step(node.id, op.name, tensors[visit.vertex].id, formula, params, pairs, visit.cotangent, parts)
+
+
+def has_text(value: Any) -> bool:
+    """Whether Python can write a value down, and not only where in memory it is."""
+    written: Any = type(value).__repr__
+    return written is not object.__repr__
 
 
 # ---------------------------------------------------------------------------------------------------- listening to the engine
@@ -277,7 +285,8 @@ class _Visit:
 
 
 class _Ledger(dict[Any, Any]):
-    """The engine's running sums, which note what becomes of them. The engine adds in place where it can, so everything is copied."""
+    """The engine's running sums, which note what becomes of them. The engine adds in place where it can, so everything is
+    copied."""
 
     def __init__(self, outer: Callable[..., dict[Any, Any]] | None) -> None:
         super().__init__()

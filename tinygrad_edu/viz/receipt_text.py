@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 
 def lines(receipt: Receipt) -> Iterator[str]:
+    """The receipt, to be printed."""
     seed = f"∂L/∂{receipt.root} = {written(receipt.seed)}"
-    yield f"Backward from {receipt.called(receipt.root)} in {len(receipt)} steps. g is the cotangent of an operation's result, {seed}."
+    yield f"Backward from {receipt.called(receipt.root)} in {len(receipt)} steps. g is an operation's cotangent, {seed}."
     width = max((len(f"{step.node} {step.op}") for step in receipt.steps), default=0)
     for number, step in enumerate(receipt.steps, 1):
         params = f"   ({', '.join(f'{name}={value}' for name, value in step.params.items())})" if step.params else ""
@@ -25,15 +26,19 @@ def lines(receipt: Receipt) -> Iterator[str]:
         yield f"{number:3}  {head:{width}}  {step.formula}   g = {written(step.cotangent)}{params}"
         for part in step.contributions:
             total = f", in all {written(part.total)}" if part.earlier else ""
-            yield f"       {part.operand}  {part.rule or 'its rule'}   {written(part.value)} to {receipt.called(part.target)}{total}"
+            what = f"{part.rule or 'its rule'}   {written(part.value)}"
+            yield f"       {part.operand}  {what} to {receipt.called(part.target)}{total}"
     yield "Gradients: " + ", ".join(f"{receipt.called(id)} {written(g)}" for id, g in receipt.gradients.items())
 
 
 def differences(one: Receipt, other: Receipt) -> Iterator[str]:
+    """What `Receipt.diff` says."""
     if not _same(one.seed, other.seed):
         yield f"the seed is {_apart(one.seed, other.seed)}"
-    keys = [[(step.op, tuple(part.operand for part in step.contributions)) for step in steps] for steps in (one.steps, other.steps)]
-    for _, i, end, j, stop in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+    keys: list[list[Any]] = [
+        [(step.op, tuple(part.operand for part in step.contributions)) for step in steps] for steps in (one.steps, other.steps)
+    ]
+    for _, i, end, j, stop in SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes():
         if end - i == stop - j and keys[0][i:end] == keys[1][j:stop]:
             for number, (a, b) in enumerate(zip(one.steps[i:end], other.steps[j:stop], strict=True), i + 1):
                 where = f"step {number}, {a.node} {a.op}: "
@@ -47,10 +52,9 @@ def differences(one: Receipt, other: Receipt) -> Iterator[str]:
                 yield f"step {number}, {step.node} {step.op}: only the first has it"
             for number, step in enumerate(other.steps[j:stop], j + 1):
                 yield f"step {number}, {step.node} {step.op}: only the second has it"
-    for id in one.gradients.keys() | other.gradients.keys():
+    for id in sorted(one.gradients.keys() | other.gradients.keys()):
         if (id in one.gradients) != (id in other.gradients):
             yield f"only the {'first' if id in one.gradients else 'second'} has a gradient of {id}"
-            continue
     for id, g in one.gradients.items():
         if id in other.gradients and not _same(g, other.gradients[id]):
             yield f"the gradient of {one.called(id)} is {_apart(g, other.gradients[id])}"
@@ -76,6 +80,8 @@ FORMAT = "tinygrad_edu receipt 1"
 
 
 def to_plain(receipt: Receipt) -> dict[str, Any]:
+    """The receipt for JSON."""
+
     def step(one: Step) -> dict[str, Any]:
         contributions = [
             {name: _numbers(getattr(part, name)) for name in ("operand", "target", "rule", "value", "total", "earlier")}
@@ -105,6 +111,7 @@ def _numbers(value: Any) -> Any:
 
 
 def array_of(data: Any) -> Any:
+    """The array that `_numbers` wrote."""
     if data is None:
         return None
     dtype = np.dtype(data["dtype"])
