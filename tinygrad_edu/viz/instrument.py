@@ -104,7 +104,8 @@ class _Changes(ast.NodeTransformer):
             definition.body = self.visit(definition.body)
         else:
             definition.decorator_list, definition.returns = [], None
-            definition.body = self.generic_visit(ast.Module(definition.body, [])).body
+            module: Any = self.generic_visit(ast.Module(definition.body, []))
+            definition.body = module.body
         return definition
 
     def _bare(self, arguments: ast.arguments) -> ast.arguments:

@@ -18,6 +18,24 @@ function mathml([tag, ...inside]) {
   return element;
 }
 
+// A formula in pieces between which a line may end: browsers do not break MathML. Words stand outside it.
+function formula([, ...inside]) {
+  const line = html("span", { class: "formula" });
+  let piece = [];
+  const close = () => {
+    if (piece.length) line.append(mathml(["math", ...piece]), html("wbr", {}));
+    piece = [];
+  };
+  for (const part of inside) {
+    const [tag, text] = part;
+    if (tag === "mtext" || (tag === "mo" && "=+−±".includes(text))) close();
+    if (tag === "mtext") line.append(` ${text} `);
+    else piece.push(part);
+  }
+  close();
+  return line;
+}
+
 function html(tag, attributes, ...inside) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -49,14 +67,14 @@ function part(contribution) {
   return html(
     "div", {},
     html("h3", {}, `to ${contribution.operand} = ${called(contribution.target)}`),
-    html("div", { class: "rule" }, contribution.rule ? mathml(contribution.rule) : "its own rule"),
+    html("div", { class: "rule" }, contribution.rule ? formula(contribution.rule) : "its own rule"),
     html("dl", {}, ...facts(list)),
   );
 }
 
 function explain(state) {
   $("heading").textContent = state.heading;
-  $("rule").replaceChildren(...(state.formula ? [mathml(state.formula)] : []));
+  $("rule").replaceChildren(...(state.formula ? [formula(state.formula)] : []));
   const known = [];
   if (state.cotangent) known.push(["g, upstream", shown(state.cotangent), "flowing"]);
   for (const [name, id] of state.operands || []) known.push([`${name} = ${called(id)}`, shown(tensors[id].value)]);

@@ -124,7 +124,7 @@ class Transcript:
 
     def function(self, f: Any) -> str:
         """A function or a type by the name that NumPy or Python gives it."""
-        owner = getattr(f, "__self__", None)
+        owner: Any = getattr(f, "__self__", None)
         if isinstance(owner, ARRAYS):
             return f"{self.text(owner)}.{f.__name__}"
         if isinstance(owner, np.ufunc):
