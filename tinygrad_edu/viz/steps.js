@@ -168,7 +168,7 @@ function fit() {
   const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number);
   const font = parseFloat(getComputedStyle(document.body).fontSize) / 16;
   const room = $("graph").clientWidth - 24;
-  const scale = Math.min(Math.max(room / width, 0.85), 1.6 * font);
+  const scale = Math.min(Math.max(room / width, 0.72), 1.6 * font);
   svg.style.width = `${width * scale}px`;
   svg.style.height = `${height * scale}px`;
 }
