@@ -40,7 +40,7 @@ HOUSE = {
     "guard": "errors places graph",
     "anomaly": "errors tree places graph singular",
     "changes": "errors graph recording",
-    "viz": "errors graph registry primitive engine",
+    "viz": "errors graph registry recording singular primitive engine",
     "numpy_protocol": "errors tree graph registry primitive ops",
     "tensor": "errors graph cuts registry recording primitive ops engine changes numpy_protocol",
     "explain": "errors graph cuts singular engine anomaly tensor",
