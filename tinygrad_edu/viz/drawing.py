@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from tinygrad_edu.viz.options import Options
     from tinygrad_edu.viz.picture import Arrow, Box, Path, Picture
 
+# In a picture of more boxes, Graphviz puts less effort into straight lines, and arrows do not name operands: each of their labels
+# costs as much time as a box.
+LARGE = 300
+EFFORT = "0.1"  # iterations for each node; more are hardly seen
+
 ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "&": "&amp;", "<": "&lt;", ">": "&gt;", "\t": " ", "\r": " "})
 UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -43,6 +48,9 @@ def draw(picture: Picture, options: Options) -> graphviz.Digraph:
         node_attr=NODE | {"fontcolor": theme.text, "color": theme.line},
         edge_attr=EDGE | {"fontcolor": theme.quiet, "color": theme.line},
     )
+    large = len(picture.boxes) > LARGE
+    if large:
+        drawing.attr(nslimit=EFFORT, nslimit1=EFFORT)
     frames: dict[Path, Any] = {(): drawing}
     warmth = warmth_of(picture)
     named = {arrow.target for arrow in picture.arrows if arrow.operand}  # where it matters which operand is which
@@ -60,7 +68,7 @@ def draw(picture: Picture, options: Options) -> graphviz.Digraph:
     heat = heat_of(picture.arrows)
     for number, arrow in enumerate(picture.arrows):
         style = line(arrow, picture, theme, heat.get(number))
-        label = "\n".join(words(arrow))
+        label = "\n".join(words(arrow) if not large else arrow.lines)
         if label:
             style["label"] = text(f" {label} ".replace("\n", " \n "))
         drawing.edge(arrow.source, arrow.target, id=f"e{number + 1}", **style)
@@ -91,7 +99,7 @@ def look(box: Box, theme: Theme, warmth: int | None) -> dict[str, str]:
     if box.kind == "closed":
         shape = colour = "closed"
     elif box.kind == "op":
-        shape = "derivative" if node.order else {1: "spread", -1: "gather"}.get(box.flow, "op")
+        shape = "derivative" if node.order else {1: "spread", -1: "gather"}.get(box.flow, "op") if len(box.lines) == 1 else "op"
     if shape == "intermediate" and not any(box.lines):
         shape = "point"  # arrows to and from an empty text would disappear
     style = dict(SHAPES[shape])
@@ -109,15 +117,14 @@ def look(box: Box, theme: Theme, warmth: int | None) -> dict[str, str]:
         style["fillcolor"] = theme.warmth[warmth]
     if box.copied:
         style["style"] += ",dashed"
-    if node.highlight is not None or any(member.flags and "zero gradient" not in member.flags for member in box.members):
+    flags = {flag for member in box.members for flag in member.flags}
+    if (flags or node.highlight is not None) and style["shape"] == "plain":
+        style |= {"shape": "box", "style": "filled", "fillcolor": theme.background}
+    if node.highlight is not None or flags - {"zero gradient"}:
         style["color"], style["fillcolor"], style["fontcolor"] = theme.problem
         style["penwidth"] = "3"
-        if style["shape"] == "plain":
-            style |= {"shape": "box", "style": "filled,bold"}
-    elif any(member.flags for member in box.members):
-        style["style"] = f"{style.get('style', 'filled')},dotted".removeprefix("filled,") if box.kind == "tensor" else style["style"]
-        if style["shape"] == "plain":
-            style |= {"shape": "box", "style": "dotted"}
+    elif flags:
+        style["style"] += ",dotted"
     if box.tooltip:
         style["tooltip"] = text(box.tooltip)
     return style
@@ -145,7 +152,7 @@ def line(arrow: Arrow, picture: Picture, theme: Theme, heat: int | None) -> dict
             style["minlen"] = "2"  # a module begins below what it is given; its parameters would otherwise stand beside that
     if heat is not None:
         style |= {"color": theme.heat[heat], "penwidth": f"{1 + heat * 0.5:.1f}"}
-    if arrow.edge is not None and arrow.edge.grad is not None and not np.isfinite(arrow.edge.grad).all():
+    if arrow.bad or (arrow.edge is not None and arrow.edge.grad is not None and not np.isfinite(arrow.edge.grad).all()):
         style |= {"color": theme.problem[0], "penwidth": "3", "fontcolor": theme.problem[2]}
     if arrow.edge is not None and arrow.edge.change:
         style |= {"color": theme.changes[arrow.edge.change][0], "penwidth": "2.6"}

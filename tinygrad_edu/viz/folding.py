@@ -103,9 +103,9 @@ def close_runs(program: Program, items: list[Item], count: int) -> list[Item]:
 
 def most_common(program: Program, run: list[Item]) -> str:
     """The operations of a run, the three most frequent by name."""
-    counts = Counter(program.ops[member].label.partition("\n")[0] for item in run for member in item.members)
-    named = [f"{count:,} {label}" for label, count in counts.most_common(3)]
-    return "\n".join([*named, *(["…"] if len(counts) > 3 else [])])
+    counts = Counter(str(program.ops[member].op) for item in run for member in item.members)
+    named = [f"{count:,} {name}" for name, count in counts.most_common(3)]
+    return ", ".join([*named, *(["…"] if len(counts) > 3 else [])])
 
 
 # -------------------------------------------------------------------------------------------------------- repeated blocks

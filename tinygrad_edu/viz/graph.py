@@ -10,7 +10,7 @@ from warnings import warn
 
 from tinygrad_edu.errors import ArgumentError, TinygradError
 from tinygrad_edu.graph import Variable
-from tinygrad_edu.viz.options import OPTIONS, Options, reasons, words
+from tinygrad_edu.viz.options import LEAST, OPTIONS, Options, reasons, words
 from tinygrad_edu.viz.queries import Index
 from tinygrad_edu.viz.structure import GraphEdge, GraphNode, Scope, structure
 
@@ -269,23 +269,24 @@ class Graph:
         >>> backend() is None or b"<svg" in tg.Tensor(1.0).graph().picture()
         True
         """
+        from tinygrad_edu.viz.drawing import draw
         from tinygrad_edu.viz.layout import TooSlowError, lay_out, needed
 
         needed(f"a picture as {format}")
-        graph = self
+        options = self.options
         while True:
-            drawing = graph.dot()
+            picture = self._composed(max_nodes=options.max_nodes)
+            drawing = draw(picture, options)
             if format == "png":
                 drawing.attr(dpi="144")  # sharp on a projector; the other formats have no pixels
             try:
                 return lay_out(drawing.source, format, seconds)
             except TooSlowError as error:
-                boxes = drawing.source.count(" [label=")
-                fewer = min(self.options.max_nodes or boxes, boxes) // 4
-                if fewer < 10:
+                fewer = max(len(picture.boxes) // 4, LEAST)
+                if len(picture.boxes) <= LEAST:
                     raise
-                warn(f"{error}: it is drawn folded to {fewer} boxes", stacklevel=2)
-                graph = graph.redrawn(max_nodes=fewer)
+                warn(f"{error}: it is drawn folded to at most {fewer} boxes instead of {len(picture.boxes)}", stacklevel=2)
+                options = replace(options, max_nodes=fewer)
 
     def render(self, path: str | PathLike[str], *, seconds: float = SECONDS) -> Path:
         """Write the graph to a file, in the format that its suffix names: .svg, .png or .pdf for a picture, .dot or .gv for DOT text,

@@ -14,6 +14,7 @@ SHOW = ("shape", "dtype", "value", "grad", "grad_norm", "time", "memory")
 DETAIL = ("ops", "full")
 DIRECTIONS = {"down": "TB", "right": "LR", "up": "BT", "left": "RL"}
 THEMES = ("light", "dark")
+LEAST = 10  # boxes of a folded picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Options:
             value = getattr(self, name)
             if value not in known:
                 raise ArgumentError(f"graph({name}={value!r}): it is one of {', '.join(map(repr, known))}")
-        for name, least in (("depth", 0), ("max_nodes", 10)):
+        for name, least in (("depth", 0), ("max_nodes", LEAST)):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
                 raise ArgumentError(f"graph({name}={value!r}): it is a whole number from {least} on, or None for no limit")

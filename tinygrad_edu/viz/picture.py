@@ -52,6 +52,7 @@ class Arrow:
     operand: str | None = None  # if it matters which operand it is
     main: bool = False  # whether it lies on the line of the computation, and not to the side of it
     again: bool = False
+    bad: bool = False  # whether what flows has a nan, an infinity or an exploding gradient
 
 
 @dataclass(slots=True)
@@ -179,8 +180,8 @@ class Composition:
         self.picture.boxes[id] = box
         for edge in edges:
             self.connect(edge, place)
-        for member in item.members if item.title is not None else item.members[:1]:
-            self.add_result(member, box)
+        for member in item.members:
+            self.add_result(member, box, shown=self.full and item.title is None and member == item.members[0])
 
     def add_input(self, id: str, path: Path, item: Item) -> None:
         if id not in self.inputs:
@@ -201,17 +202,17 @@ class Composition:
             around = node.scope if path[:depth] == node.scope else common_path(path, node.scope)
         self.picture.boxes[first] = Box(first, "tensor", node, text, around, len(group), members=group)
 
-    def add_result(self, member: int, box: Box) -> None:
+    def add_result(self, member: int, box: Box, shown: bool) -> None:
         """In full detail every tensor is a box; otherwise only what nothing is computed from."""
         id = self.wiring.result[member]
         if not id:
             return
         node = self.wiring.nodes[id]
         last = not self.wiring.uses.get(id) or node.role == "result"
-        if last or (self.full and box.kind == "op"):
-            text = node.label.split("\n") if box.times == 1 else self.brief(node)
+        if last or shown:
+            text = node.label.split("\n") if last or box.times == 1 else self.brief(node)
             path = () if last and not self.full else box.path
-            self.picture.boxes[id] = Box(id, "tensor", node, text, path, box.times, members=[node])
+            self.picture.boxes[id] = Box(id, "tensor", node, text, path, 1 if last else box.times, members=[node])
             self.picture.arrows.append(Arrow(box.id, id, [], self.wiring.flows[id], main=True))
 
     def connect(self, edge: GraphEdge, place: int) -> None:
@@ -247,7 +248,8 @@ class Composition:
                 text.append(f"Δgrad {written(edge.grad)}")
             if "grad_norm" in self.show:
                 text.append(f"‖Δgrad‖ {np.linalg.norm(edge.grad):.3g}")
-        arrow = Arrow(source, target.id, text, edge, operand, edge.source in wiring.made, again)
+        bad = not self.full and bool(set(wiring.nodes[edge.source].flags) - {"zero gradient"}) and edge.source in wiring.made
+        arrow = Arrow(source, target.id, text, edge, operand, edge.source in wiring.made, again, bad)
         self.drawn[key] = arrow
         self.picture.arrows.append(arrow)
 
@@ -257,7 +259,7 @@ class Composition:
 
     def measured(self, members: Sequence[GraphNode]) -> list[str]:
         times = [op.time for op in members if op.time is not None]
-        memory = [op.memory for op in members if op.memory is not None]
+        memory = [op.memory for op in members if op.memory]
         return ([in_seconds(sum(times))] if times else []) + ([in_bytes(sum(memory))] if memory else [])
 
     def summary(self, item: Item, members: Sequence[GraphNode]) -> list[str]:

@@ -114,7 +114,7 @@ def structure(
             time, memory = times.get(vertex) if times is not None else None, kept.get(vertex)
             facts = [f"{op.label} {metadata}" if metadata else op.label]
             facts += [in_seconds(time)] if time is not None else []
-            facts += [in_bytes(memory)] if memory is not None else []
+            facts += [in_bytes(memory)] if memory else []
             facts += [why] if why else []
             nodes.append(
                 GraphNode(
