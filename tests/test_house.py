@@ -57,7 +57,8 @@ HOUSE = {
     "__init__": "errors memory graph registry singular primitive conventions ops guard anomaly viz tensor explain transforms "
     "jacobians opaque implicit nn optim data testing hypothesis_types",
     "demo": "errors graph nn optim data tensor testing",
-    "cli": "errors demo __init__",
+    "script": "errors tensor viz",
+    "cli": "errors demo script viz __init__",
     "__main__": "cli",
 }
 

@@ -44,9 +44,9 @@ def draw(picture: Picture, options: Options) -> graphviz.Digraph:
     theme = THEMES[options.theme]
     drawing = graphviz.Digraph(
         name="graph",
-        graph_attr=GRAPH | {"bgcolor": theme.background, "rankdir": DIRECTIONS[options.direction]},
-        node_attr=NODE | {"fontcolor": theme.text, "color": theme.line},
-        edge_attr=EDGE | {"fontcolor": theme.quiet, "color": theme.line},
+        graph_attr={**GRAPH, "bgcolor": theme.background, "rankdir": DIRECTIONS[options.direction]},
+        node_attr={**NODE, "fontcolor": theme.text, "color": theme.line},
+        edge_attr={**EDGE, "fontcolor": theme.quiet, "color": theme.line},
     )
     large = len(picture.boxes) > LARGE
     if large:
@@ -95,7 +95,8 @@ def frame(entry: Any, theme: Theme) -> dict[str, str]:
 def look(box: Box, theme: Theme, warmth: int | None) -> dict[str, str]:
     """The attributes of a box."""
     node = box.node
-    shape = colour = node.role or "op"
+    shape: str = node.role or "op"
+    colour = shape
     if box.kind == "closed":
         shape = colour = "closed"
     elif box.kind == "op":
@@ -154,9 +155,9 @@ def line(arrow: Arrow, picture: Picture, theme: Theme, heat: int | None) -> dict
         style |= {"color": theme.heat[heat], "penwidth": f"{1 + heat * 0.5:.1f}"}
     if arrow.bad or (arrow.edge is not None and arrow.edge.grad is not None and not np.isfinite(arrow.edge.grad).all()):
         style |= {"color": theme.problem[0], "penwidth": "3", "fontcolor": theme.problem[2]}
-    if arrow.edge is not None and arrow.edge.change:
-        style |= {"color": theme.changes[arrow.edge.change][0], "penwidth": "2.6"}
-        if arrow.edge.change == "removed":
+    if arrow.change:
+        style |= {"color": theme.changes[arrow.change][0], "penwidth": "2.6"}
+        if arrow.change == "removed":
             style["style"] = "dashed"
     return style
 
@@ -175,7 +176,7 @@ def heat_of(arrows: Sequence[Arrow]) -> dict[int, int]:
 
 def warmth_of(picture: Picture) -> dict[str, int]:
     """For every operation whose time or memory is shown, how much that is, from 0 to 4: its share of the largest."""
-    for quantity in ("time", "memory"):
+    for quantity in [word for word in ("time", "memory") if word in picture.show]:
         cost = {
             id: float(sum(getattr(op, quantity) or 0 for op in box.members))
             for id, box in picture.boxes.items()

@@ -29,7 +29,7 @@ def as_networkx(nodes: Sequence[GraphNode], edges: Sequence[GraphEdge]) -> Any:
         import networkx as nx
     except ImportError as error:
         raise MissingError("Graph.networkx() needs the package networkx: pip install 'tinygrad-edu[networkx]'") from error
-    graph = nx.MultiDiGraph()
+    graph: Any = nx.MultiDiGraph()
     graph.add_nodes_from((node.id, facts(node)) for node in nodes)
     graph.add_edges_from((edge.source, edge.target, facts(edge)) for edge in edges)
     return graph

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 Writer = Callable[["Graph", float], str | bytes]
 PICTURES = ("svg", "png", "pdf")
 WRITERS: Mapping[str, Writer | tuple[str, str]] = {
-    **{format: lambda graph, seconds, format=format: graph.picture(format, seconds=seconds) for format in PICTURES},
+    "svg": lambda graph, seconds: graph.picture("svg", seconds=seconds),
+    "png": lambda graph, seconds: graph.picture("png", seconds=seconds),
+    "pdf": lambda graph, seconds: graph.picture("pdf", seconds=seconds),
     **dict.fromkeys(("dot", "gv"), lambda graph, seconds: graph.dot().source),
     **dict.fromkeys(("mmd", "mermaid"), lambda graph, seconds: graph.mermaid()),
     "txt": lambda graph, seconds: f"{graph}\n",

@@ -63,6 +63,7 @@ class Graph:
     edges: tuple[GraphEdge, ...]
     show: tuple[str, ...]
     options: Options
+    root: Variable | None = field(compare=False)  # None for a part of a graph, and for a comparison of two
     _index: list[Index] = field(compare=False)
 
     def __init__(
@@ -76,17 +77,16 @@ class Graph:
         known = words(show)
         how = Options(**options)
         nodes, edges = structure(tensor, frozenset(known), reasons(highlight))
-        self._fill(nodes, edges, known, how)
+        self._fill(nodes=nodes, edges=edges, show=known, options=how, root=tensor)
 
-    def _fill(self, nodes: tuple[GraphNode, ...], edges: tuple[GraphEdge, ...], show: tuple[str, ...], options: Options) -> None:
-        for name, value in (("nodes", nodes), ("edges", edges), ("show", show), ("options", options), ("_index", [])):
+    def _fill(self, **fields: Any) -> None:
+        for name, value in {**fields, "_index": []}.items():
             object.__setattr__(self, name, value)
 
-    @classmethod
-    def _of(cls, nodes: Iterable[GraphNode], edges: Iterable[GraphEdge], like: Graph) -> Graph:
-        """A graph of these nodes and edges, to be drawn like another."""
-        graph = object.__new__(cls)
-        graph._fill(tuple(nodes), tuple(edges), like.show, like.options)
+    def _with(self, **changes: Any) -> Graph:
+        """Another graph, that differs in these fields."""
+        graph = object.__new__(Graph)
+        graph._fill(**{name: changes.get(name, getattr(self, name)) for name in ("nodes", "edges", "show", "options", "root")})
         return graph
 
     # ------------------------------------------------------------------------------------------------------- as data
@@ -158,7 +158,8 @@ class Graph:
         >>> [node.op for node in (tg.exp(x) + tg.sqrt(h) * x).graph().between(h, "t5").nodes if node.op]
         ['sqrt', 'multiply', 'add']
         """
-        return Graph._of(*self.index.between(source, target), like=self)
+        nodes, edges = self.index.between(source, target)
+        return self._with(nodes=tuple(nodes), edges=tuple(edges), root=None)
 
     @property
     def modules(self) -> dict[Scope, tuple[GraphNode, ...]]:
@@ -185,9 +186,7 @@ class Graph:
         >>> tg.Tensor(1.0).graph().redrawn(theme="dark").options.theme
         'dark'
         """
-        graph = Graph._of(self.nodes, self.edges, self)
-        object.__setattr__(graph, "options", replace(self.options, **_options(options)))
-        return graph
+        return self._with(options=replace(self.options, **_options(options)))
 
     def dot(self) -> graphviz.Digraph:
         """The picture as a ``graphviz.Digraph``, to adapt; its ``source`` is DOT text, the same in every process. This needs the
@@ -229,9 +228,33 @@ class Graph:
 
         return tree(self._composed(detail="ops"))
 
+    def summary(self) -> str:
+        """A table of the operations, in the order of the program: the shape of the result, parameters where they are used first,
+        floating-point operations of the forward, bytes that only this operation keeps for backward, and, if ``show`` has "time",
+        the time of the forward. A graph of more than ``max_nodes`` boxes is folded, as in a picture.
+
+        Floating-point operations are counted as is usual: an element-wise operation, whichever it is, takes one for each element of
+        its result, a reduction one for each element that it reads, a product of matrices two for each multiplication, and moving
+        data none. What is not known, as for an operation of your own, is a question mark and not part of the total.
+
+        >>> import numpy as np
+        >>> import tinygrad_edu as tg
+        >>> net = tg.nn.Sequential(tg.nn.Linear(4, 3), tg.nn.Sigmoid())
+        >>> print(net(np.ones((5, 4))).graph().summary())
+              operation  module                  result  parameters  FLOPs  saved
+        o1    MatMul     Sequential / 0: Linear  (5, 3)          12    120  160 B
+        o2    Repeat     Sequential / 0: Linear  (5, 3)           3      0    0 B
+        o3    +          Sequential / 0: Linear  (5, 3)                 15    0 B
+        o4    σ          Sequential / 1: Sigmoid (5, 3)                 15  120 B
+        total 4 operations                                       15    150  280 B
+        """
+        from tinygrad_edu.viz.summary import table
+
+        return table(self._composed(detail="ops"), self.nodes, self.edges)
+
     def json(self, *, indent: int | None = 1) -> str:
-        """All that is known of nodes and edges, as JSON. Numbers that JSON cannot write are the strings "nan", "inf" and "-inf", and
-        complex ones [real, imaginary].
+        """All that is known of nodes and edges, as JSON. Numbers that JSON cannot write are the strings "nan", "inf" and "-inf",
+        and complex ones [real, imaginary].
 
         >>> import json
         >>> import tinygrad_edu as tg
@@ -289,8 +312,8 @@ class Graph:
                 options = replace(options, max_nodes=fewer)
 
     def render(self, path: str | PathLike[str], *, seconds: float = SECONDS) -> Path:
-        """Write the graph to a file, in the format that its suffix names: .svg, .png or .pdf for a picture, .dot or .gv for DOT text,
-        .mmd for Mermaid, .txt for a tree, .json for all there is.
+        """Write the graph to a file, in the format that its suffix names: .svg, .png or .pdf for a picture, .dot or .gv for DOT
+        text, .mmd for Mermaid, .txt for a tree, .json for all there is.
 
         Returns the path. Raises `ArgumentError` for another suffix, OSError when the file cannot be written, and `MissingError`,
         before anything else is done, when a picture needs Graphviz and there is none. A file is written whole or not at all.

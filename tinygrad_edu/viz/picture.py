@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from tinygrad_edu.viz.folding import Item, Program, Repeated, fold
-from tinygrad_edu.viz.values import in_bytes, in_seconds, written
+from tinygrad_edu.viz.cost import in_bytes, in_seconds
+from tinygrad_edu.viz.folding import Item, Program, fold
+from tinygrad_edu.viz.values import written
 
 if TYPE_CHECKING:
     from tinygrad_edu.viz.options import Options
@@ -52,6 +53,7 @@ class Arrow:
     operand: str | None = None  # if it matters which operand it is
     main: bool = False  # whether it lies on the line of the computation, and not to the side of it
     again: bool = False
+    change: str | None = None
     bad: bool = False  # whether what flows has a nan, an infinity or an exploding gradient
 
 
@@ -61,7 +63,7 @@ class Picture:
 
     boxes: dict[str, Box] = field(default_factory=dict)
     arrows: list[Arrow] = field(default_factory=list)
-    folded: bool = False
+    show: Sequence[str] = ()
 
 
 class Wiring:
@@ -99,9 +101,7 @@ def compose(nodes: Sequence[GraphNode], edges: Sequence[GraphEdge], show: Sequen
         return len(items) <= most and len(Composition(wiring, items, show, options).picture.boxes) <= most
 
     items = fold(wiring.program, options.depth, fits, most or len(wiring.ops))
-    composed = Composition(wiring, items, show, options).picture
-    composed.folded = len(items) < len(wiring.ops)
-    return composed
+    return Composition(wiring, items, show, options).picture
 
 
 class Composition:
@@ -117,7 +117,7 @@ class Composition:
         alone = Counter(id(block) for item in items for _, block in item.around)
         for item in items:  # a box around one box says nothing that its own label cannot
             item.around = [(depth, block) for depth, block in item.around if alone[id(block)] > 1]
-        self.picture = Picture()
+        self.picture = Picture(show=show)
         self.drawn: dict[tuple[str, str, int | None], Arrow] = {}
         self.inputs = self.merged_inputs()
         for place in range(len(items)):
@@ -168,6 +168,7 @@ class Composition:
             made = wiring.nodes.get(wiring.result[item.members[0]])
             label = [f"{lead.label.partition(chr(10))[0]}{count}", *self.measured(members)]
             label += [lead.highlight] if lead.highlight else []
+            label += [lead.change] if lead.change else []
             box = Box(id, "op", lead, label, path, item.times, lead.formula or "", members=members)
             if made is not None:
                 box.name = made.name
@@ -213,7 +214,8 @@ class Composition:
             text = node.label.split("\n") if last or box.times == 1 else self.brief(node)
             path = () if last and not self.full else box.path
             self.picture.boxes[id] = Box(id, "tensor", node, text, path, 1 if last else box.times, members=[node])
-            self.picture.arrows.append(Arrow(box.id, id, [], self.wiring.flows[id], main=True))
+            flow = self.wiring.flows[id]
+            self.picture.arrows.append(Arrow(box.id, id, [], flow, main=True, change=flow.change or node.change))
 
     def connect(self, edge: GraphEdge, place: int) -> None:
         """An arrow into an item, unless it stays inside of it, or there is one that says the same."""
@@ -249,7 +251,9 @@ class Composition:
             if "grad_norm" in self.show:
                 text.append(f"‖Δgrad‖ {np.linalg.norm(edge.grad):.3g}")
         bad = not self.full and bool(set(wiring.nodes[edge.source].flags) - {"zero gradient"}) and edge.source in wiring.made
-        arrow = Arrow(source, target.id, text, edge, operand, edge.source in wiring.made, again, bad)
+        inner = edge.source in wiring.made
+        change = edge.change or (wiring.nodes[edge.source].change if inner and not self.full else None)
+        arrow = Arrow(source, target.id, text, edge, operand, inner, again, change, bad)
         self.drawn[key] = arrow
         self.picture.arrows.append(arrow)
 
@@ -259,7 +263,7 @@ class Composition:
 
     def measured(self, members: Sequence[GraphNode]) -> list[str]:
         times = [op.time for op in members if op.time is not None]
-        memory = [op.memory for op in members if op.memory]
+        memory = [op.memory for op in members if op.memory and "memory" in self.show]
         return ([in_seconds(sum(times))] if times else []) + ([in_bytes(sum(memory))] if memory else [])
 
     def summary(self, item: Item, members: Sequence[GraphNode]) -> list[str]:
@@ -276,8 +280,8 @@ class Composition:
         return text + [f"⚠ {flag}" for flag in sorted(problems)]
 
     def copy_inputs(self) -> None:
-        """Draw an input once for each use where these are many: long arrows are hard to follow, and many of them, as from a recurrent
-        network's weights to each of its steps, keep Graphviz busy for minutes."""
+        """Draw an input once for each use where these are many: long arrows are hard to follow, and many of them, as from a
+        recurrent network's weights to each of its steps, keep Graphviz busy for minutes."""
         boxes, arrows = self.picture.boxes, self.picture.arrows
         uses = Counter(arrow.source for arrow in arrows)
         many = {id for id, count in uses.items() if count > FANOUT and boxes[id].kind == "tensor" and is_input(boxes[id].node)}

@@ -38,8 +38,10 @@ class Index:
             found = [node for node in self.nodes if node.name == id]
             what = f"{id!r}"
         if len(found) != 1:
-            how = f"the name of {len(found)} tensors; use an id: {', '.join(node.id for node in found)}" if found else (
-                "not in the graph. Its nodes are called i1 (inputs), o1 (operations) and t1 (their results), or by a tensor's name"
+            how = (
+                f"the name of {len(found)} tensors; use an id: {', '.join(node.id for node in found)}"
+                if found
+                else ("not in the graph. Nodes are called i1 (inputs), o1 (operations) and t1 (results), or by a tensor's name")
             )
             raise ArgumentError(f"graph: {what} is {how}")
         return found[0]

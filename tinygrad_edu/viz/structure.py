@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from tinygrad_edu.graph import Backward, Constant, Leaf, Node, Variable
-from tinygrad_edu.viz.values import bytes_kept, flags_of, gradients, in_bytes, in_seconds, magnitude, recompute, written
+from tinygrad_edu.viz.cost import bytes_kept, flops, in_bytes, in_seconds
+from tinygrad_edu.viz.values import flags_of, gradients, magnitude, recompute, written
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array, Shape
@@ -51,6 +52,7 @@ class GraphNode:
     order: int = 0  # 1 for what a recorded backward pass made, 2 for what a backward pass through that made, and so on
     time: float | None = field(default=None, compare=False)  # of an operation: seconds that its forward takes
     memory: int | None = field(default=None, compare=False)  # of an operation: bytes that it alone keeps for backward
+    flops: int | None = None  # of an operation: floating-point operations that its forward takes
     flags: tuple[str, ...] = field(default=(), compare=False)
     change: Change | None = None
     serial: int | None = field(default=None, compare=False, repr=False)  # of the vertex in the recorded graph
@@ -94,7 +96,7 @@ def structure(
     times: dict[Any, float] | None = {} if "time" in show else None
     values = recompute(root, scopes, operands, times) if show & {"value", "time"} else {}
     grads, parts = gradients(root, scopes, order) if show & {"grad", "grad_norm"} else ({}, {})
-    kept = bytes_kept(order) if "memory" in show else {}
+    kept = bytes_kept(order)
     unit = magnitude(grads[start]) if start in grads else 1.0
     ids: dict[Any, str] = {}
     nodes: list[GraphNode] = []
@@ -114,7 +116,7 @@ def structure(
             time, memory = times.get(vertex) if times is not None else None, kept.get(vertex)
             facts = [f"{op.label} {metadata}" if metadata else op.label]
             facts += [in_seconds(time)] if time is not None else []
-            facts += [in_bytes(memory)] if memory else []
+            facts += [in_bytes(memory)] if memory and "memory" in show else []
             facts += [why] if why else []
             nodes.append(
                 GraphNode(
@@ -129,6 +131,7 @@ def structure(
                     order=order_of(scope),
                     time=time,
                     memory=memory,
+                    flops=flops(vertex, operands[vertex]),
                     serial=vertex.serial,
                 )
             )

@@ -49,12 +49,13 @@ def tree(picture: Picture) -> str:
         text = sentence(boxes[id], into[id], boxes, declared)
         written.append((f"{indent}{lead}{text}", " / ".join(map(frame, boxes[id].path))))
         below = indent + {"├─ ": "│  ", "└─ ": "   "}.get(lead, "")
-        *light, heavy = sorted(children[id], key=lambda child: weight[child]) or [None]
-        if heavy:
-            waiting.append((heavy, below, ""))
-        waiting += [(child, below, "├─ ") for child in light]
+        ordered = sorted(children[id], key=lambda child: weight[child], reverse=True)
+        waiting += [(child, below, "├─ " if place else "") for place, child in enumerate(ordered)]
     column = min(max((len(text) for text, scope in written if scope), default=0), 72)
     return "\n".join(f"{text:<{column}}  │ {scope}" if scope else text for text, scope in written)
+
+
+SIGNS = {"added": "+", "removed": "−"}  # of an operand that came or went between two graphs
 
 
 def sentence(box: Box, into: list[Arrow], boxes: dict[str, Box], declared: set[str]) -> str:
@@ -68,11 +69,12 @@ def sentence(box: Box, into: list[Arrow], boxes: dict[str, Box], declared: set[s
             declared.add(source.node.id)
             text = one_line(source.lines[:1] if known else source.lines[: len(source.lines) - source.copied])
             text = text if text and text[0] != "(" else f"{source.id} {text}".strip()
+        text = SIGNS.get(arrow.edge.change or "", "") + text if arrow.edge else text
         position = arrow.edge.position if box.kind == "op" and arrow.edge else None
         operands[number if position is None else position].append(text)
     title, *more = box.lines
     left = f"{box.name} = {name_of(box)}" if box.name else name_of(box)
-    inside = ", ".join(" then ".join(texts) for _, texts in sorted(operands.items()))
+    inside = ", ".join((" then " if box.times > 1 else " ").join(texts) for _, texts in sorted(operands.items()))
     return one_line([left, *box.facts, f"= {title}({inside})", *more])
 
 
