@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +34,7 @@ def diff(a: Graph, b: Graph) -> Graph:
     >>> from tinygrad_edu.viz import diff
     >>> x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> graph = diff(tg.log(x).sum().graph(), tg.log(x + 1).mean().graph())
-    >>> [(node.op or node.label, node.change) for node in graph.nodes if node.change]
+    >>> [(node.op or node.label.split("\\n")[0], node.change) for node in graph.nodes if node.change]
     [('1', 'added'), ('add', 'added'), ('(2,)', 'added'), ('sum', 'removed'), ('()', 'removed'), ('mean', 'added'), ('()', 'added')]
     """
     for given in (a, b):
@@ -64,6 +66,8 @@ class Side:
 class Comparison:
     """A comparison being made. ``names`` gives the new name of every node of either side."""
 
+    partners: tuple[dict[str, str], dict[str, str]]
+
     def __init__(self, a: Graph, b: Graph) -> None:
         self.a, self.b, self.like = Side(a), Side(b), b
         self.names: tuple[dict[str, str], dict[str, str]] = ({}, {})
@@ -72,18 +76,51 @@ class Comparison:
         self.count = {"i": 0, "o": 0, "t": 0}
 
     def graph(self) -> Graph:
-        for old, new in matched(self.a, self.b):
+        operations = list(matched(self.a, self.b))
+        self.partners = self.paired_inputs(operations)
+        for old, new in operations:
             self.add(old, new)
-        for old, new in zip_longest_pairs(self.a.single, self.b.single):
-            self.input(old, new)
+        for side, single in enumerate((self.a.single, self.b.single)):
+            for node in single:
+                self.input(side, node.id)
         return self.like._with(nodes=tuple(self.nodes), edges=tuple(self.edges), root=None)
+
+    def paired_inputs(
+        self, operations: Sequence[tuple[GraphNode | None, GraphNode | None]]
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Which inputs stand for each other: the same tensor, or the only ones of a role and name, or operands at the same place of
+        operations that stand for each other."""
+        pairs: tuple[dict[str, str], dict[str, str]] = ({}, {})
+
+        def pair(old: GraphNode, new: GraphNode) -> None:
+            if old.id not in pairs[0] and new.id not in pairs[1] and (old.role, old.name) == (new.role, new.name):
+                pairs[0][old.id], pairs[1][new.id] = new.id, old.id
+
+        inputs = [[node for node in side.nodes.values() if node.role in ("leaf", "constant")] for side in (self.a, self.b)]
+        for key in (attrgetter("serial"), attrgetter("role", "name")):
+            known = [Counter(map(key, some)) for some in inputs]
+            first = {key(node): node for node in inputs[0]}
+            for node in inputs[1]:
+                means = key(node)
+                if None not in (means, *(means if isinstance(means, tuple) else ())) and known[0][means] == known[1][means] == 1:
+                    pair(first[means], node)
+        for old, new in operations:
+            if old and new:
+                for one, other in zip(self.a.into[old.id], self.b.into[new.id], strict=False):
+                    before, after = self.a.nodes[one.source], self.b.nodes[other.source]
+                    if before.role in ("leaf", "constant"):
+                        pair(before, after)
+        for before, after in zip(self.a.single, self.b.single, strict=False):
+            pair(before, after)
+        return pairs
 
     def add(self, old: GraphNode | None, new: GraphNode | None) -> None:
         """An operation that is in one or in both, its inputs, and its result."""
         before = self.a.into[old.id] if old else []
         after = self.b.into[new.id] if new else []
-        for one, other in zip_longest_pairs(before, after):
-            self.input(self.fresh(0, one), self.fresh(1, other))
+        for side, edges in enumerate((before, after)):
+            for edge in edges:
+                self.input(side, edge.source)
         change = changed(old, new, old is not None and new is not None and self.a.signature(old) != self.b.signature(new))
         id = self.enter("o", old, new, change)
         sources = [self.names[0][edge.source] for edge in before], [self.names[1][edge.source] for edge in after]
@@ -102,19 +139,12 @@ class Comparison:
             assert flow is not None
             self.edges.append(replace(flow, source=id, target=result, change=None if old and new else change))
 
-    def fresh(self, side: int, edge: GraphEdge | None) -> GraphNode | None:
-        """The input that an edge comes from, if it has not been entered yet."""
-        if edge is None or edge.source in self.names[side]:
-            return None
-        return (self.a, self.b)[side].nodes[edge.source]
-
-    def input(self, old: GraphNode | None, new: GraphNode | None) -> None:
-        """An input that is in one or in both: the same if both are at the same place, and of one name and role."""
-        if old and new and (old.role, old.name) != (new.role, new.name):
-            self.input(old, None)
-            self.input(None, new)
-        elif old or new:
-            self.enter("i", old, new, changed(old, new, differ(old, new)))
+    def input(self, side: int, id: str) -> None:
+        """An input of one side, and with it the one that it stands for in the other."""
+        if id not in self.names[side]:
+            ids = [id, self.partners[0].get(id)] if side == 0 else [self.partners[1].get(id), id]
+            old, new = ids[0] and self.a.nodes[ids[0]], ids[1] and self.b.nodes[ids[1]]
+            self.enter("i", old or None, new or None, changed(old, new, differ(old or None, new or None)))
 
     def enter(self, letter: str, old: GraphNode | None, new: GraphNode | None, change: Change | None) -> str:
         self.count[letter] += 1

@@ -51,8 +51,8 @@ class Graph:
     Graph(3 operations, 5 tensors)
     >>> print(graph)
     t3 value 6.909 = +(t1, t2)
-    ├─ t1 = ×(x value 2, 3)
-    t2 = sin(x)
+    ├─ t1 value 6 = ×(x value 2, 3)
+    t2 value 0.9093 = sin(x)
     >>> [node.op for node in graph.nodes if node.kind == "op"]
     ['multiply', 'sin', 'add']
     >>> graph.nodes[0].label
@@ -205,10 +205,10 @@ class Graph:
         """The picture as a flowchart in the language of Mermaid, which GitHub, GitLab and JupyterLab draw.
 
         >>> import tinygrad_edu as tg
-        >>> print(tg.exp(tg.Tensor(0.0, requires_grad=True)).graph().mermaid()[:43])
+        >>> print(tg.exp(tg.Tensor(0.0, requires_grad=True)).graph().mermaid()[:51])
         flowchart TB
           i1(["()"]):::leaf
-          o1("e
+          o1("exp"):::op
         """
         from tinygrad_edu.viz.text import mermaid
 
@@ -221,8 +221,8 @@ class Graph:
         >>> x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
         >>> print((x * tg.sin(x)).sum().graph().text())
         t3 () = Sum(t2)
-        t2 = ×(x (2,), t1)
-        t1 = sin(x)
+        t2 (2,) = ×(x (2,), t1)
+        t1 (2,) = sin(x)
         """
         from tinygrad_edu.viz.text import tree
 

@@ -49,7 +49,7 @@ def tree(picture: Picture) -> str:
         text = sentence(boxes[id], into[id], boxes, declared)
         written.append((f"{indent}{lead}{text}", " / ".join(map(frame, boxes[id].path))))
         below = indent + {"├─ ": "│  ", "└─ ": "   "}.get(lead, "")
-        ordered = sorted(children[id], key=lambda child: weight[child], reverse=True)
+        ordered = sorted(children[id], key=lambda child: weight[child])[::-1]
         waiting += [(child, below, "├─ " if place else "") for place, child in enumerate(ordered)]
     column = min(max((len(text) for text, scope in written if scope), default=0), 72)
     return "\n".join(f"{text:<{column}}  │ {scope}" if scope else text for text, scope in written)
