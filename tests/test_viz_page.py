@@ -23,10 +23,10 @@ from tinygrad_edu.viz.values import written
 EVIL = "</script><img src=x onerror=alert(1)>"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # No background traffic, and no sandbox of its own, which a container has no rights for.
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync"
-).split()
+FLAGS = [f"--{flag}" for flag in ("no-sandbox", "no-first-run", "disable-gpu", "disable-quic", "disable-sync")] + [
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 WIDTHS = {320: 640, 1280: 800, 1920: 1080}
 
 pytestmark = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz's program dot is not installed")
@@ -78,7 +78,11 @@ def show(browser, pages):
     opened = []
 
     def show(name, *, step="", width=1280, **options):
-        options = {"color_scheme": "light", "reduced_motion": "reduce", "viewport": {"width": width, "height": WIDTHS[width]}} | options
+        options = {
+            "color_scheme": "light",
+            "reduced_motion": "reduce",
+            "viewport": {"width": width, "height": WIDTHS[width]},
+        } | options
         context = browser.new_context(**options)
         page = context.new_page()
         asked, said = [], []
@@ -110,7 +114,15 @@ def test_the_keys_go_through_the_steps_and_the_address_says_where(show):
     page = show("small")
     last = int(page.inner_text("#count").split(" ")[-1])
     assert (at(page), last) == (0, 9)
-    for key, step in [("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("End", 9), ("ArrowRight", 9), ("Home", 0), ("ArrowLeft", 0)]:
+    for key, step in [
+        ("ArrowRight", 1),
+        ("ArrowRight", 2),
+        ("ArrowLeft", 1),
+        ("End", 9),
+        ("ArrowRight", 9),
+        ("Home", 0),
+        ("ArrowLeft", 0),
+    ]:
         page.keyboard.press(key)
         assert at(page) == step
         assert page.url.endswith(f"#{step}")
@@ -219,7 +231,9 @@ def test_a_step_shows_the_rule_the_operands_the_upstream_gradient_and_the_runnin
 
 def test_the_gradient_flows_against_the_arrows_along_the_edges_of_the_step(show):
     page = show("small", step="#7", reduced_motion="no-preference")
-    flowing = "[...document.querySelectorAll('svg .edge.flow')].map((e) => [e.dataset.source, e.dataset.target, e.dataset.position])"
+    flowing = (
+        "[...document.querySelectorAll('svg .edge.flow')].map((e) => [e.dataset.source, e.dataset.target, e.dataset.position])"
+    )
     # o3 is x · x: both of its arrows from x, and the one to its result.
     assert sorted(page.evaluate(flowing)) == [["i1", "o3", "0"], ["i1", "o3", "1"], ["o3", "t3", ""]]
     style = "getComputedStyle(document.querySelector('svg .edge.flow path')).animationName"
@@ -258,7 +272,7 @@ LAYOUT = """() => {
     if (crosses(box(a), box(b))) wrong.push(`${a.id || a.tagName} and ${b.id || b.tagName} overlap`);
   }
   // Nothing is wider than what it stands in; only the graph may be larger than its window, and is scrolled.
-  for (const e of document.querySelectorAll("h1, h2, h3, p, button, dt, dd, th, td, math, mtable, mtd, .rule, kbd, .key")) {
+  for (const e of document.querySelectorAll("h1, h2, h3, p, button, dt, dd, th, td, math, mtable, mtd, kbd, .rule, .key")) {
     const [inner, outer] = [box(e), box(e.closest("section, nav, header, footer, main"))];
     if (inner.right > outer.right + 1 || inner.left < outer.left - 1) {
       if (!e.classList.contains("unseen")) wrong.push(`${e.tagName} ${e.textContent} is cut`);
@@ -289,7 +303,7 @@ LAYOUT = """() => {
 @pytest.mark.parametrize("name", GRAPHS)
 def test_nothing_overlaps_or_is_cut(show, name, width):
     page = show(name, width=width)
-    for step in range(0, int(page.inner_text("#count").split(" ")[-1]) + 1):
+    for step in range(int(page.inner_text("#count").split(" ")[-1]) + 1):
         page.evaluate(f"location.hash = '{step}'")
         page.wait_for_function(f"document.querySelector('#count').textContent.startsWith('{step} ')")
         assert page.evaluate(LAYOUT) == []
@@ -341,7 +355,9 @@ def test_the_operation_of_the_step_is_scrolled_into_view(show):
 def test_a_screen_reader_is_told_one_line_for_each_step(show, pages):
     page = show("small", step="#9")
     assert page.get_attribute("#say", "role") == "status"
-    assert page.inner_text("#say") == f"Step 9 of 9. Backward through multiply: x (i1) gets 1.92, in all 7.92; {EVIL} (i2) gets 2.881."
+    assert (
+        page.inner_text("#say") == f"Step 9 of 9. Backward through multiply: x (i1) gets 1.92, in all 7.92; {EVIL} (i2) gets 2.881."
+    )
     assert page.get_attribute("#node-i1", "aria-label") == "x (i1), leaf, value 3, gradient 7.92"
     assert page.get_attribute("#node-o1", "aria-label") == "operation multiply"
     assert page.locator("svg title").count() == 0

@@ -24,6 +24,7 @@ from tinygrad_edu.floating import ERRORS, quietly, with_invalid_raising
 from tinygrad_edu.graph import (
     MODE,
     RELEASED,
+    Backward,
     Leaf,
     Node,
     Variable,
@@ -31,6 +32,7 @@ from tinygrad_edu.graph import (
     changed_after,
     enable_grad,
     last_change,
+    mode,
     topological_order,
 )
 from tinygrad_edu.singular import careful
@@ -108,7 +110,9 @@ def cotangents(
             if vertex.dtype.kind == "c":
                 found[vertex] = found[vertex].conj()
         return found
-    with enable_grad():
+    entries = {entry for node in order for entry in node.scope}
+    derivative = Backward(1 + max((entry.order for entry in entries if isinstance(entry, Backward)), default=0))
+    with mode(recording=True, scope=(*MODE.get().scope, derivative)):  # so that a picture can tell the orders apart
         found = run(order, seeds, kept, cls, release=False)
         return {vertex: as_variable(cls, _conjugate(vertex, g)) for vertex, g in found.items()}
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
-from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.errors import ArgumentError, TinygradError
 from tinygrad_edu.graph import Variable
-from tinygrad_edu.viz.drawing import draw
-from tinygrad_edu.viz.structure import GraphEdge, GraphNode, structure
+from tinygrad_edu.viz.options import LEAST, OPTIONS, Options, reasons, words
+from tinygrad_edu.viz.queries import Index
+from tinygrad_edu.viz.structure import GraphEdge, GraphNode, Scope, structure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
     import graphviz  # type: ignore[import-untyped]
 
     from tinygrad_edu.viz.lint import Findings
+    from tinygrad_edu.viz.picture import Picture
     from tinygrad_edu.viz.receipt import Receipt
 
-SHOW = ("shape", "dtype", "value", "grad")
+SECONDS = 10.0  # the longest that Graphviz may take
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -30,19 +33,28 @@ class Graph:
     Parameters
     ----------
     tensor: the result to look at. One that was not recorded is drawn alone.
-    show: what to write beside each tensor: "shape", "dtype", "value", "grad". Nobody keeps values, so they are computed again, and
-        left out where an array is gone or has changed since. Gradients are those of ``tensor``; where they cannot be computed,
-        because it is no scalar or its graph was released, only leaves have one, their ``.grad``. Nothing is changed by looking.
-    highlight: vertices of the recorded graph to draw in red, each with the reason, which is written beside it.
+    show: what to write beside each tensor: "shape", "dtype", "value", "grad", "grad_norm"; and beside each operation: "time" of
+        its forward, "memory" that it keeps for backward. Nobody keeps values, so they are computed again, and left out where an
+        array is gone or has changed since. Gradients are those of ``tensor``; where they cannot be computed, because it is no
+        scalar or its graph was released, only leaves have one, their ``.grad``. Nothing is changed by looking.
+    highlight: tensors, or vertices of the recorded graph, to draw in red; as a dictionary, each with the reason, which is written
+        beside it.
+    options: how it is drawn: ``detail``, ``depth``, ``max_nodes``, ``direction`` and ``theme``; see `Tensor.graph`.
 
     ``nodes`` and ``edges`` hold the graph as data, in the order of the program: an operation follows its inputs, and is followed by
-    its result. Raises `ArgumentError` when ``show`` has another word. Counterpart: ``torchviz.make_dot``.
+    its result. They have the same names and stand in the same order in every process. What is asked of a graph most often has a
+    method; for the rest, there is `networkx`. Raises `ArgumentError` when an option has a value that it does not know.
+    Counterparts: ``torchviz.make_dot``, ``torch.fx.Graph``.
 
     >>> import tinygrad_edu as tg
     >>> x = tg.Tensor(2.0, requires_grad=True, name="x")
     >>> graph = (x * 3 + tg.sin(x)).graph(show=("value",))
     >>> graph
     Graph(3 operations, 5 tensors)
+    >>> print(graph)
+    t3 value 6.909 = +(t1, t2)
+    ├─ t1 value 6 = ×(x value 2, 3)
+    t2 value 0.9093 = sin(x)
     >>> [node.op for node in graph.nodes if node.kind == "op"]
     ['multiply', 'sin', 'add']
     >>> graph.nodes[0].label
@@ -52,27 +64,225 @@ class Graph:
     nodes: tuple[GraphNode, ...]
     edges: tuple[GraphEdge, ...]
     show: tuple[str, ...]
-    root: Variable = field(compare=False)
+    options: Options
+    root: Variable | None = field(compare=False)  # None for a part of a graph, and for a comparison of two
+    _index: list[Index] = field(compare=False)
 
-    def __init__(self, tensor: Variable, *, show: tuple[str, ...] = ("shape",), highlight: Mapping[Any, str] | None = None) -> None:
-        words = (show,) if isinstance(show, str) else tuple(show)
-        unknown = [repr(word) for word in words if word not in SHOW]
-        if unknown:
-            known = ", ".join(map(repr, SHOW))
-            raise ArgumentError(f"graph(show={words!r}): {', '.join(unknown)} cannot be shown; the words are {known}")
-        nodes, edges = structure(tensor, frozenset(words), highlight or {})
-        for name, value in (("nodes", nodes), ("edges", edges), ("show", words), ("root", tensor)):
+    def __init__(
+        self,
+        tensor: Variable,
+        *,
+        show: str | Iterable[str] = ("shape",),
+        highlight: Mapping[Any, str] | Iterable[Any] | None = None,
+        **options: Any,
+    ) -> None:
+        known = words(show)
+        how = Options(**options)
+        nodes, edges = structure(tensor, frozenset(known), reasons(highlight))
+        self._fill(nodes=nodes, edges=edges, show=known, options=how, root=tensor)
+
+    def _fill(self, **fields: Any) -> None:
+        for name, value in {**fields, "_index": []}.items():
             object.__setattr__(self, name, value)
+
+    def _with(self, **changes: Any) -> Graph:
+        """Another graph, that differs in these fields."""
+        graph = object.__new__(Graph)
+        graph._fill(**{name: changes.get(name, getattr(self, name)) for name in ("nodes", "edges", "show", "options", "root")})
+        return graph
+
+    # ------------------------------------------------------------------------------------------------------- as data
+
+    @property
+    def index(self) -> Index:
+        """Nodes by name and their neighbours, made when it is first asked for."""
+        if not self._index:
+            self._index.append(Index(self.nodes, self.edges))
+        return self._index[0]
+
+    def __getitem__(self, key: str | GraphNode | Variable) -> GraphNode:
+        """The node with this id, or of this tensor, or with this name if only one has it.
+
+        >>> import tinygrad_edu as tg
+        >>> x = tg.Tensor(2.0, requires_grad=True, name="x")
+        >>> graph = tg.sin(x).graph()
+        >>> graph["o1"].op, graph[x].id, graph["x"].role
+        ('sin', 'i1', 'leaf')
+        """
+        return self.index.node(key)
+
+    def find(self, **facts: Any) -> tuple[GraphNode, ...]:
+        """The nodes with these attributes, in the order of the program. Raises `ArgumentError` for what is none.
+
+        >>> import tinygrad_edu as tg
+        >>> x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+        >>> graph = (x * tg.sin(x) * 2).sum().graph()
+        >>> [node.id for node in graph.find(op="multiply")]
+        ['o2', 'o3']
+        >>> [node.name for node in graph.find(role="leaf", shape=(2,))]
+        ['x']
+        """
+        unknown = [name for name in facts if name not in GraphNode.__dataclass_fields__]
+        if unknown:
+            raise ArgumentError(
+                f"find({', '.join(unknown)}): a node has no such attribute; it has {', '.join(GraphNode.__dataclass_fields__)}"
+            )
+        return tuple(node for node in self.nodes if all(getattr(node, name) == value for name, value in facts.items()))
+
+    def predecessors(self, node: str | GraphNode | Variable) -> tuple[GraphNode, ...]:
+        """Where a node's data come from: an operation's operands, in their order, or the operation that made a tensor.
+
+        >>> import tinygrad_edu as tg
+        >>> x = tg.Tensor(2.0, requires_grad=True, name="x")
+        >>> graph = (3 - x).graph()
+        >>> [node.label for node in graph.predecessors("o1")]
+        ['3', 'x\\n()']
+        """
+        return self.index.before(node)
+
+    def successors(self, node: str | GraphNode | Variable) -> tuple[GraphNode, ...]:
+        """Where a node's data go, an operation that takes them twice twice: a tensor's uses, or an operation's result.
+
+        >>> import tinygrad_edu as tg
+        >>> x = tg.Tensor(2.0, requires_grad=True, name="x")
+        >>> [node.id for node in (x * x + x).graph().successors(x)]
+        ['o1', 'o1', 'o2']
+        """
+        return self.index.after(node)
+
+    def between(self, source: str | GraphNode | Variable, target: str | GraphNode | Variable) -> Graph:
+        """The part of the graph through which one tensor influences another, with the operands that come from outside. Raises
+        `ArgumentError` when there is no path.
+
+        >>> import tinygrad_edu as tg
+        >>> x = tg.Tensor(2.0, requires_grad=True, name="x")
+        >>> h = tg.sin(x)
+        >>> [node.op for node in (tg.exp(x) + tg.sqrt(h) * x).graph().between(h, "t5").nodes if node.op]
+        ['sqrt', 'multiply', 'add']
+        """
+        nodes, edges = self.index.between(source, target)
+        return self._with(nodes=tuple(nodes), edges=tuple(edges), root=None)
+
+    @property
+    def modules(self) -> dict[Scope, tuple[GraphNode, ...]]:
+        """The nodes of every module, those of the modules inside it included, by the names from the outermost on.
+
+        >>> import numpy as np
+        >>> import tinygrad_edu as tg
+        >>> net = tg.nn.Sequential(tg.nn.Linear(3, 2), tg.nn.ReLU())
+        >>> list(net(np.ones((5, 3))).graph().modules)
+        [('Sequential',), ('Sequential', '0: Linear'), ('Sequential', '1: ReLU')]
+        """
+        found: dict[Scope, list[GraphNode]] = {}
+        for node in self.nodes:
+            for depth in range(len(node.scope)):
+                found.setdefault(node.scope[: depth + 1], []).append(node)
+        return {scope: tuple(nodes) for scope, nodes in found.items()}
+
+    # ------------------------------------------------------------------------------------------------------- as text
+
+    def redrawn(self, **options: Any) -> Graph:
+        """The same graph, to be drawn with other options.
+
+        >>> import tinygrad_edu as tg
+        >>> tg.Tensor(1.0).graph().redrawn(theme="dark").options.theme
+        'dark'
+        """
+        return self._with(options=replace(self.options, **_options(options)))
 
     def dot(self) -> graphviz.Digraph:
         """The picture as a ``graphviz.Digraph``, to adapt; its ``source`` is DOT text, the same in every process. This needs the
-        Python package ``graphviz`` and not the program. Counterpart: ``torchviz.make_dot``.
+        Python package ``graphviz`` and not the program. Boxes have their node's id, also in an SVG. Counterpart:
+        ``torchviz.make_dot``.
 
         >>> import tinygrad_edu as tg
-        >>> "o1 -> t1" in tg.exp(tg.Tensor(0.0, requires_grad=True)).graph().dot().source
+        >>> "i1 -> o1" in tg.exp(tg.Tensor(0.0, requires_grad=True)).graph().dot().source
         True
         """
-        return draw(self.nodes, self.edges)
+        from tinygrad_edu.viz.drawing import draw
+
+        return draw(self._composed(), self.options)
+
+    def mermaid(self) -> str:
+        """The picture as a flowchart in the language of Mermaid, which GitHub, GitLab and JupyterLab draw.
+
+        >>> import tinygrad_edu as tg
+        >>> print(tg.exp(tg.Tensor(0.0, requires_grad=True)).graph().mermaid()[:51])
+        flowchart TB
+          i1(["()"]):::leaf
+          o1("exp"):::op
+        """
+        from tinygrad_edu.viz.text import mermaid
+
+        return mermaid(self._composed(), self.options)
+
+    def text(self) -> str:
+        """The graph as a tree that a person can read, the result first; what ``print(graph)`` prints.
+
+        >>> import tinygrad_edu as tg
+        >>> x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+        >>> print((x * tg.sin(x)).sum().graph().text())
+        t3 () = Sum(t2)
+        t2 (2,) = ×(x (2,), t1)
+        t1 (2,) = sin(x)
+        """
+        from tinygrad_edu.viz.text import tree
+
+        return tree(self._composed(detail="ops"))
+
+    def summary(self) -> str:
+        """A table of the operations, in the order of the program: the shape of the result, parameters where they are used first,
+        floating-point operations of the forward, bytes that only this operation keeps for backward, and, if ``show`` has "time",
+        the time of the forward. A graph of more than ``max_nodes`` boxes is folded, as in a picture.
+
+        Floating-point operations are counted as is usual: an element-wise operation, whichever it is, takes one for each element of
+        its result, a reduction one for each element that it reads, a product of matrices two for each multiplication, and moving
+        data none. What is not known, as for an operation of your own, is a question mark and not part of the total.
+
+        >>> import numpy as np
+        >>> import tinygrad_edu as tg
+        >>> net = tg.nn.Sequential(tg.nn.Linear(4, 3), tg.nn.Sigmoid())
+        >>> print(net(np.ones((5, 4))).graph().summary())
+              operation  module                  result  parameters  FLOPs  saved
+        o1    MatMul     Sequential / 0: Linear  (5, 3)          12    120  160 B
+        o2    Repeat     Sequential / 0: Linear  (5, 3)           3      0    0 B
+        o3    +          Sequential / 0: Linear  (5, 3)                 15    0 B
+        o4    σ          Sequential / 1: Sigmoid (5, 3)                 15  120 B
+        total 4 operations                                       15    150  280 B
+        """
+        from tinygrad_edu.viz.summary import table
+
+        return table(self._composed(detail="ops"), self.nodes, self.edges)
+
+    def json(self, *, indent: int | None = 1) -> str:
+        """All that is known of nodes and edges, as JSON. Numbers that JSON cannot write are the strings "nan", "inf" and "-inf",
+        and complex ones [real, imaginary].
+
+        >>> import json
+        >>> import tinygrad_edu as tg
+        >>> found = json.loads(tg.exp(tg.Tensor(0.0, requires_grad=True)).graph().json())
+        >>> found["nodes"][1]["op"], found["edges"][0]
+        ('exp', {'source': 'i1', 'target': 'o1', 'position': 0, 'operand': 'a'})
+        """
+        from tinygrad_edu.viz.exchange import as_json
+
+        return as_json(self.nodes, self.edges, indent)
+
+    def networkx(self) -> Any:
+        """The graph as a ``networkx.MultiDiGraph``, whose nodes and edges have what these have as attributes. Raises `MissingError`
+        when networkx is not installed.
+
+        >>> import tinygrad_edu as tg
+        >>> import pytest; networkx = pytest.importorskip("networkx")
+        >>> graph = tg.exp(tg.Tensor(0.0, requires_grad=True)).graph().networkx()
+        >>> networkx.ancestors(graph, "t1") == {"i1", "o1"}
+        True
+        """
+        from tinygrad_edu.viz.exchange import as_networkx
+
+        return as_networkx(self.nodes, self.edges)
+
+    # ---------------------------------------------------------------------------------------------- backward, explained
 
     def steps(self, gradient: Any = None) -> Receipt:
         """Backward, step by step: for each operation that it visits the rule, the cotangent that comes in, what goes out to each
@@ -93,7 +303,7 @@ class Graph:
         """
         from tinygrad_edu.viz.receipt import receipt
 
-        return receipt(self, self.root, gradient)
+        return receipt(self, self.recorded("steps"), gradient)
 
     def to_numpy_source(self, gradient: Any = None) -> str:
         """The forward and the backward computation as a NumPy program that runs without this library: a module with one function,
@@ -120,7 +330,7 @@ class Graph:
         """
         from tinygrad_edu.viz.numpy_source import numpy_source
 
-        return numpy_source(self, self.root, gradient)
+        return numpy_source(self, self.recorded("to_numpy_source"), gradient)
 
     def lint(self, parameters: Any = ()) -> Findings:
         """What in the graph is known to go wrong: a logarithm of a softmax, log(p + ε), a softmax over the whole batch, an
@@ -140,15 +350,52 @@ class Graph:
         """
         from tinygrad_edu.viz.lint import lint
 
-        return lint(self, self.root, parameters)
+        return lint(self, self.recorded("lint"), parameters)
 
-    def render(self, path: str | PathLike[str]) -> Path:
-        """Write the picture to a file, in the format that its suffix names: .svg, .png, .pdf, .dot and .gv for DOT text, or .html
-        for the page that goes through backward step by step; see `steps`.
+    def recorded(self, method: str) -> Variable:
+        """The tensor that the graph is of. Raises `ArgumentError`, in the name of a method, where it is of none."""
+        if self.root is None:
+            raise ArgumentError(f"{method}: this is a part of a graph, or a comparison of two; take it of the graph of a tensor")
+        return self.root
 
-        Returns the path. Raises `ArgumentError` for another suffix, OSError when the file cannot be written, and `MissingError`
-        when the program ``dot`` is needed, as for all but DOT text, and not installed. A file is written whole or not at all.
-        Counterpart: ``graphviz.Digraph.render``, which leaves the text beside the picture.
+    # -------------------------------------------------------------------------------------------------- as a picture
+
+    def picture(self, format: str = "svg", *, seconds: float = SECONDS) -> bytes:
+        """The picture itself, as "svg", "png" or "pdf". Raises `MissingError` when there is no Graphviz.
+
+        Graphviz may take ``seconds`` for it. If that is not enough, this warns, and draws the graph folded to fewer boxes.
+
+        >>> import tinygrad_edu as tg
+        >>> from tinygrad_edu.viz.layout import backend
+        >>> backend() is None or b"<svg" in tg.Tensor(1.0).graph().picture()
+        True
+        """
+        from tinygrad_edu.viz.drawing import draw
+        from tinygrad_edu.viz.layout import TooSlowError, lay_out, needed
+
+        needed(f"a picture as {format}")
+        options = self.options
+        while True:
+            picture = self._composed(max_nodes=options.max_nodes)
+            drawing = draw(picture, options)
+            if format == "png":
+                drawing.attr(dpi="144")  # sharp on a projector; the other formats have no pixels
+            try:
+                return lay_out(drawing.source, format, seconds)
+            except TooSlowError as error:
+                fewer = max(len(picture.boxes) // 4, LEAST)
+                if len(picture.boxes) <= LEAST:
+                    raise
+                warn(f"{error}: it is drawn folded to at most {fewer} boxes instead of {len(picture.boxes)}", stacklevel=2)
+                options = replace(options, max_nodes=fewer)
+
+    def render(self, path: str | PathLike[str], *, seconds: float = SECONDS) -> Path:
+        """Write the graph to a file, in the format that its suffix names: .svg, .png or .pdf for a picture, .dot or .gv for DOT
+        text, .mmd for Mermaid, .txt for a tree, .json for all there is.
+
+        Returns the path. Raises `ArgumentError` for another suffix, OSError when the file cannot be written, and `MissingError`,
+        before anything else is done, when a picture needs Graphviz and there is none. A file is written whole or not at all.
+        ``seconds`` as for `picture`. Counterpart: ``graphviz.Digraph.render``, which leaves the text beside the picture.
 
         >>> import pathlib, tempfile
         >>> import tinygrad_edu as tg
@@ -160,13 +407,42 @@ class Graph:
         # Only a picture that is written needs paths and what they drag in: a tenth of the time that the library takes to load.
         from pathlib import Path
 
-        from tinygrad_edu.viz.files import format_of, write
+        from tinygrad_edu.viz.files import write, writer_of
 
-        if Path(path).suffix.lower() in (".html", ".htm"):
-            return self.steps().render(path)
-        format = format_of(path)
-        return write(self.dot(), Path(path), format)
+        writer = writer_of(path)
+        return write(writer(self, seconds), Path(path))
+
+    def _composed(self, **options: Any) -> Picture:
+        from tinygrad_edu.viz.picture import compose
+
+        return compose(self.nodes, self.edges, self.show, replace(self.options, **options))
 
     def __repr__(self) -> str:
         operations = sum(node.kind == "op" for node in self.nodes)
         return f"Graph({operations} operations, {len(self.nodes) - operations} tensors)"
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_mimebundle_(self, include: Sequence[str] | None = None, exclude: Sequence[str] | None = None) -> dict[str, str]:
+        """What a notebook shows: the picture, and the tree where pictures are not shown. Never an error: a graph is often the last
+        line of a cell."""
+        from tinygrad_edu.viz.layout import backend
+
+        bundle = {"text/plain": repr(self)}
+        try:
+            bundle["text/plain"] = self.text()
+            if backend() is None:
+                bundle["text/vnd.mermaid"] = self.mermaid()
+            else:
+                bundle["image/svg+xml"] = self.picture("svg").decode()
+        except (TinygradError, OSError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            bundle["text/plain"] += f"\n(no picture: {error})"
+        return bundle
+
+
+def _options(given: dict[str, Any]) -> dict[str, Any]:
+    unknown = [name for name in given if name not in OPTIONS]
+    if unknown:
+        raise ArgumentError(f"redrawn({', '.join(unknown)}): there is no such option; there are {', '.join(OPTIONS)}")
+    return given

@@ -8,12 +8,10 @@ run nothing but that script.
 from __future__ import annotations
 
 import base64
-import copy
 import hashlib
 import html
 import json
 import re
-import tempfile
 import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -25,6 +23,7 @@ import numpy as np
 
 from tinygrad_edu.errors import ArgumentError
 from tinygrad_edu.viz.mathml import mathml
+from tinygrad_edu.viz.options import Options
 from tinygrad_edu.viz.values import written
 
 if TYPE_CHECKING:
@@ -37,11 +36,12 @@ MOST = 200  # nodes, beyond which nobody finds the one that is meant
 LONGEST = 24  # characters of a name that a drawing has room for; the tables have the whole
 MATRIX = (8, 4)  # the most rows and columns that are written out
 SVG = "http://www.w3.org/2000/svg"
+SECONDS = 10.0  # the longest that Graphviz may take
 HERE = Path(__file__).parent
 
 
-def page(receipt: Receipt) -> str:
-    """The page as one HTML document."""
+def page(receipt: Receipt, seconds: float = SECONDS) -> str:
+    """The page as one HTML document. Graphviz may take ``seconds`` to lay the graph out."""
     graph = receipt.graph
     if graph is None:
         raise ArgumentError("html: the receipt was read from JSON and has no graph to draw; write the page where the graph is")
@@ -58,12 +58,17 @@ def page(receipt: Receipt) -> str:
         "title": html.escape(title),
         "style": style,
         "script": script,
-        "svg": drawing(receipt, graph),
+        "svg": drawing(receipt, graph, seconds),
         # No < can end the script or begin a comment in it.
         "trace": json.dumps(trace(receipt, graph), ensure_ascii=False).replace("<", "\\u003c"),
     }
     # In one pass, so that nothing in a text is taken for a place.
     return re.sub(r"\{\{(\w+)\}\}", lambda place: texts[place[1]], (HERE / "steps.html").read_text("utf-8"))
+
+
+def page_of(graph: Graph, seconds: float) -> str:
+    """The page of a graph, for ``render``."""
+    return page(graph.steps(), seconds)
 
 
 def in_a_frame(receipt: Receipt, height: int = 720) -> str:
@@ -209,14 +214,12 @@ def short(array: Array) -> str:
 # ----------------------------------------------------------------------------------------------------------------- the drawing
 
 
-def drawing(receipt: Receipt, graph: Graph) -> str:
+def drawing(receipt: Receipt, graph: Graph, seconds: float) -> str:
     """The graph as SVG, whose nodes and edges say which ones they are."""
     longest = _longest(receipt)
     nodes = tuple([replace(node, formula=None, label=_label(node, receipt, longest)) for node in graph.nodes])
-    labelled = copy.copy(graph)
-    object.__setattr__(labelled, "nodes", nodes)
-    with tempfile.TemporaryDirectory() as folder:
-        picture = labelled.render(Path(folder, "steps.svg")).read_text("utf-8")
+    drawn = graph._with(nodes=nodes, show=(), options=Options(detail="full", max_nodes=None))
+    picture = drawn.picture("svg", seconds=seconds).decode()
     return _marked(picture, {node.id: node for node in graph.nodes}, graph, longest, receipt)
 
 
@@ -270,7 +273,9 @@ def _marked(picture: str, nodes: Mapping[str, GraphNode], graph: Graph, longest:
             group.set("class", f"node {node.role or 'op'}")
             group.set("role", "img")
             group.set("aria-label", f"operation {node.op}" if node.kind == "op" else receipt.called(node.id))
-            _mark_lines(group.findall(f"{{{SVG}}}text"), node, receipt, longest)
+            # A copy says last which use it is for.
+            lines = group.findall(f"{{{SVG}}}text")
+            _mark_lines(lines if drawn in nodes else lines[:-1], node, receipt, longest)
         elif kind == "edge":
             source, _, target = drawn.partition("->")
             source = source if source in nodes else source.rpartition("_")[0]

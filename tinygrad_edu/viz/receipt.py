@@ -191,14 +191,12 @@ class Receipt(Sequence[Step]):
         """
         from pathlib import Path
 
-        target = Path(path)
-        suffix = target.suffix.lower()
+        from tinygrad_edu.viz.files import write
+
+        suffix = Path(path).suffix.lower()
         if suffix not in (".html", ".htm", ".json"):
-            raise ArgumentError(
-                f"render({str(target)!r}): a receipt is written as .html, a page, or as .json; got {target.suffix!r}"
-            )
-        target.write_text(self.to_json(indent=1) if suffix == ".json" else self.html(), encoding="utf-8")
-        return target
+            raise ArgumentError(f"render({str(path)!r}): a receipt is written as .html, a page, or as .json; got {suffix!r}")
+        return write(self.to_json(indent=1) if suffix == ".json" else self.html(), Path(path))
 
     def called(self, id: str) -> str:
         """What a person calls a tensor: its name and its id, or only that."""

@@ -131,9 +131,9 @@ class Transcript:
             return f"{self.function(owner)}.{f.__name__}"
         if isinstance(f, type) and issubclass(f, np.generic):
             return f"np.{f.__name__}"
-        if getattr(builtins, getattr(f, "__name__", ""), None) is f:
-            return str(f.__name__)
-        name = getattr(f, "__name__", "")
+        name = str(getattr(f, "__name__", ""))
+        if getattr(builtins, name, None) is f:
+            return name
         for module, short in MODULES.items():
             if getattr(sys.modules.get(module), name, None) is f:
                 self.modules.add(module if module.startswith("scipy") else "numpy")
