@@ -208,7 +208,7 @@ class _Parser:
             following = self.peek()
             if following and following.kind == "up":
                 return ("msup", base, self._script(self.take().text.translate(RAISED)))
-            if following:
+            if following and not self._closes(following, end):
                 return ("msup", base, _bare([self.atom(end)]))
         return base
 
@@ -228,7 +228,8 @@ class _Parser:
         closing = OPEN.get(text) or (text if text in FENCES else None)
         if closing and self._has(closing):
             inside_row = self.row(closing)
-            return ("mrow", ("mo", text), *inside_row, ("mo", self.take().text))
+            end_token = [("mo", self.take().text)] if self.peek() else []
+            return ("mrow", ("mo", text), *inside_row, *end_token)
         return ("mi", text) if text in "∞…" else ("mo", text)
 
     def _by(self, name: str) -> Element:
@@ -252,8 +253,9 @@ class _Parser:
         return ("mtext", text)
 
     def _under_root(self, end: str | None) -> list[Element]:
-        found = [self.atom(end)]
-        while (token := self.peek()) and not self._closes(token, end):
+        first = self.peek()
+        found = [self.atom(end)] if first and not self._closes(first, end) else []
+        while found and (token := self.peek()) and not self._closes(token, end):
             big = plain(found[-1])[:1] in tuple(LARGE)
             if (token.spaced and not big) or (token.kind == "sign" and token.text in SEPARATORS | {"/"}):
                 break
@@ -284,7 +286,7 @@ ENGLISH = frozenset(["is", "it", "in", "if"])
 def _bare(parts: Sequence[Element]) -> Element:
     """Several elements as one, without the parentheses that a fraction, a root or a power makes superfluous."""
     whole = _grouped(parts)
-    around = whole[0] == "mrow" and whole[1] == ("mo", "(") and whole[-1] == ("mo", ")")
+    around = whole[0] == "mrow" and len(whole) > 2 and whole[1] == ("mo", "(") and whole[-1] == ("mo", ")")
     return _grouped(whole[2:-1]) if around else whole
 
 

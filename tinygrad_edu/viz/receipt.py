@@ -303,7 +303,8 @@ class _Ledger(dict[Any, Any]):
         try:
             for node in order:
                 node.active = _Overheard(node.active, self)
-            found = (partial(self.outer, run) if self.outer else run)(order, self, *how, **options)
+            with mode(on_pass=self.outer):  # a rule may go backward in its turn, which is no step of this pass
+                found = (partial(self.outer, run) if self.outer else run)(order, self, *how, **options)
         finally:
             for node, active in zip(order, before, strict=True):
                 node.active = active
