@@ -1,7 +1,7 @@
 """Twenty graphs whose DOT text is kept in files beside this one: what pictures say may not change by accident.
 
-``python tests/golden/gallery.py`` prints the text of all, as JSON; with the argument ``write`` it writes the files anew, to be looked
-at before they are committed.
+``python tests/golden/gallery.py`` prints the text of all, as JSON; with the argument ``write`` it writes the files anew, to be
+looked at before they are committed.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.viz.receipt import Receipt
 
 SECONDS = 10.0  # the longest that Graphviz may take
+NOTEBOOK_SECONDS = 10.0  # the same in a notebook, where nobody can ask for another limit
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -435,7 +436,7 @@ class Graph:
             if backend() is None:
                 bundle["text/vnd.mermaid"] = self.mermaid()
             else:
-                bundle["image/svg+xml"] = self.picture("svg").decode()
+                bundle["image/svg+xml"] = self.picture("svg", seconds=NOTEBOOK_SECONDS).decode()
         except (TinygradError, OSError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
             bundle["text/plain"] += f"\n(no picture: {error})"
         return bundle

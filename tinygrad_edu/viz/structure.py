@@ -218,13 +218,13 @@ LONG = 32  # characters of metadata that a picture shows
 
 
 def arguments_of(node: Node) -> str | None:
-    """An operation's arguments that are not operands, where they are not those by default. A shape that is the result's own is
-    written beside the result."""
+    """An operation's arguments that are not operands, where they are not those by default. The shape of the result is written
+    beside the result."""
     defaults = node.op.metadata
     words = []
     for name, value in node.params.items():
         default = defaults.get(name)
-        if value is default or value is None or callable(value) or (isinstance(value, tuple) and value == node.shape):
+        if value is default or value is None or callable(value) or name == "shape":
             continue
         if isinstance(value, int | float | bool | str | tuple | slice):
             if type(value) is type(default) and value == default:

@@ -71,8 +71,8 @@ LIGHT = Theme(
     orders=(("#9A4A7C", "#F6E1EC", "#111111"), ("#00795A", "#D5F0E6", "#111111"), ("#8A7A00", "#FAF6C8", "#111111")),
     changes={
         "added": ("#00795A", "#CDEFE3", "#111111"),
-        "removed": ("#B03A00", "#FBDDCB", "#111111"),
-        "changed": ("#8A7A00", "#FBF5B5", "#111111"),
+        "removed": ("#8C2D00", "#FBDDCB", "#111111"),
+        "changed": ("#998800", "#FBF5B5", "#111111"),
     },
     problem=("#C00000", "#FFD9D9", "#900000"),
     module=("#B8B8C4", "#F6F6FA"),
@@ -102,6 +102,6 @@ DARK = Theme(
     module=("#4A4F5C", "#1C1F27"),
     block=("#56B4E9", "#15222C"),
     heat=("#6F7885", "#A98F4E", "#D0933A", "#F08A3C", "#FF7A33"),
-    warmth=("#2A2E37", "#4A3A22", "#664619", "#855310", "#A66206"),
+    warmth=("#2A2E37", "#42351F", "#5A4017", "#714A0D", "#8C5400"),
 )
 THEMES = {"light": LIGHT, "dark": DARK}
