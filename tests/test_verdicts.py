@@ -110,6 +110,41 @@ def test_derivatives_at_kinks_are_judged_by_both_sides():
     assert any("a kink: the derivative is" in v.reason for v in report.verdicts if v.kind == "kink") or report.counts["kink"] == 0
 
 
+# ---------------------------------------------------------------------------------------------------------- what rounding leaves
+
+
+def cov(x, w):
+    return tg.cov(x, aweights=w)
+
+
+@pytest.mark.parametrize(
+    ("f", "inputs"),
+    [
+        # The derivative of a mean of equal numbers by its weights is 0, and the rounded one is not.
+        (lambda a, w: tg.average(a, weights=w), (np.full((2, 3), 1.6050704570882033), np.full((2, 3), 1.31640625))),
+        (cov, (np.full(4, -1.2887346637234711), np.array([0.8503236064835381, 0.9737993609158669, 1.0, 1.2688973343123602]))),
+        # Too small beside 1 to change any of its digits, however far one goes.
+        (lambda a, b: tg.lerp(a, b, 1.4e-45), (np.array(1.0), np.array(0.0))),
+        (tg.std, (np.full(5, 0.1),)),
+    ],
+)
+def test_what_rounding_leaves_of_terms_that_cancel_is_no_mistake(f, inputs):
+    assert check_gradients(f, *inputs).counts["mismatch"] == 0
+
+
+@tg.primitive
+def weighted_mean(a, w, /):
+    """y = Σ aw / Σ w"""
+    return np.average(a, weights=w)
+
+
+@pytest.mark.parametrize("mistake", [1e-6, 1e-3, -2.0])
+def test_among_terms_that_cancel_a_wrong_rule_is_still_wrong(mistake):
+    weighted_mean.vjp(a=lambda g, w: g * w / w.sum(), w=lambda g, y, a, w: g * ((a - y) / w.sum() + mistake))
+    report = check_gradients(weighted_mean, np.full(6, 1.6050704570882033), np.full(6, 1.31640625), order=1, modes=("vjp",))
+    assert [v.input for v in report.verdicts if v.kind == "mismatch"] == [1] * 6
+
+
 # ------------------------------------------------------------------------------------------------- what the message says
 
 

@@ -10,12 +10,13 @@ import argparse
 import io
 import os
 import sys
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
 import tinygrad_edu
 from tinygrad_edu import demo, script
-from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.errors import MissingError, TinygradError
 from tinygrad_edu.script import ScriptError
 from tinygrad_edu.viz.options import DETAIL, DIRECTIONS, LEAST, SHOW, THEMES
 
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", metavar="S", type=_at_least(0), default=0, help="the same seed gives the same numbers")
     command.set_defaults(run=lambda arguments: demo.run(arguments.epochs, arguments.out, arguments.seed))
     _add_graph(commands)
+    _add_steps(commands)
     return parser
 
 
@@ -112,6 +114,35 @@ def _graph(arguments: argparse.Namespace) -> None:
         print(drawn)
     else:
         print(f"{drawn.render(arguments.out)}: {drawn!r}")
+
+
+def _add_steps(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "steps",
+        help="make a page that goes through a script's backward pass, step by step",
+        description="Run a script, and go through forward and backward of one of its tensors step by step: on a page for the "
+        "browser, which needs no network, or as text. What the script prints goes to standard error.",
+    )
+    script.add_arguments(command)
+    command.add_argument(
+        "--out",
+        metavar="PATH",
+        type=Path,
+        help="where to write it: a path that ends in .html, or in .json; without it, and without --open, the steps are printed",
+    )
+    command.add_argument("--open", action="store_true", help="open the page in the browser (it is steps.html, without --out)")
+    command.set_defaults(run=_steps)
+
+
+def _steps(arguments: argparse.Namespace) -> None:
+    receipt = script.graph_of(arguments.script, arguments.arguments, (), {}).steps()
+    if arguments.out is None and not arguments.open:
+        print(receipt)
+        return
+    path = receipt.render(arguments.out or Path("steps.html"))
+    print(f"{path}: {receipt!r}", flush=True)
+    if arguments.open and not webbrowser.open(path.resolve().as_uri()):
+        raise MissingError(f"{path} is written, and no browser was found to open it with: open it by hand, or set BROWSER")
 
 
 class _at_least:  # noqa: N801 - used like a function

@@ -163,7 +163,7 @@ def _pull_back(
                 if part.shape != vertex.shape:
                     raise _bad_rule(node, position, part)
                 if part.dtype is not vertex.dtype and part.dtype != vertex.dtype:
-                    part = _as_dtype(part, vertex.dtype)
+                    part = as_dtype(part, vertex.dtype)
                 before = pending.get(vertex)
                 if before is not None:
                     mine = vertex in ours
@@ -256,7 +256,7 @@ def _leading_to(order: list[Any], wanted: set[Any]) -> set[Any]:
     return useful
 
 
-def _as_dtype(part: Any, dtype: np.dtype[Any]) -> Any:
+def as_dtype(part: Any, dtype: np.dtype[Any]) -> Any:
     """A contribution in its tensor's dtype: a float32 tensor that met float64 numbers still has a float32 gradient, and a real
     one that met complex numbers can move along the real axis only."""
     if part.dtype.kind == "c" != dtype.kind:

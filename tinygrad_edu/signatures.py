@@ -30,7 +30,7 @@ class Signature(NamedTuple):
 
 def signature_of(function: Callable[..., Any]) -> Signature:
     """The signature of any callable. Raises ValueError where Python knows none, as of some functions in C."""
-    if isinstance(function, FunctionType) and not hasattr(function, "__wrapped__"):
+    if isinstance(function, FunctionType) and not vars(function):  # __wrapped__ or __signature__ may say something else
         code = function.__code__
         by_place, count = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
         names, only = code.co_varnames[:count], code.co_posonlyargcount

@@ -26,6 +26,7 @@ WRITERS: Mapping[str, Writer | tuple[str, str]] = {
     **dict.fromkeys(("mmd", "mermaid"), lambda graph, seconds: graph.mermaid()),
     "txt": lambda graph, seconds: f"{graph}\n",
     "json": lambda graph, seconds: graph.json(),
+    **dict.fromkeys(("html", "htm"), ("tinygrad_edu.viz.page", "page_of")),
 }
 
 
@@ -38,7 +39,7 @@ def writer_of(path: str | os.PathLike[str]) -> Writer:
             f"render({os.fspath(path)!r}): the suffix {suffix!r} names no format; end the path in one of "
             f"{', '.join(f'.{format}' for format in WRITERS)}"
         )
-    if format in PICTURES:
+    if format in (*PICTURES, "html", "htm"):
         needed(f"render({os.fspath(path)!r})")
     writer: Any = WRITERS[format]
     return getattr(import_module(writer[0]), writer[1]) if isinstance(writer, tuple) else writer  # type: ignore[no-any-return]

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     import graphviz  # type: ignore[import-untyped]
 
+    from tinygrad_edu.viz.lint import Findings
     from tinygrad_edu.viz.picture import Picture
+    from tinygrad_edu.viz.receipt import Receipt
 
 SECONDS = 10.0  # the longest that Graphviz may take
 NOTEBOOK_SECONDS = 10.0  # the same in a notebook, where nobody can ask for another limit
@@ -280,6 +282,82 @@ class Graph:
         from tinygrad_edu.viz.exchange import as_networkx
 
         return as_networkx(self.nodes, self.edges)
+
+    # ---------------------------------------------------------------------------------------------- backward, explained
+
+    def steps(self, gradient: Any = None) -> Receipt:
+        """Backward, step by step: for each operation that it visits the rule, the cotangent that comes in, what goes out to each
+        operand, and the running sum where a tensor is used twice. To print, compare, replay, write as JSON, and to draw as a page
+        that goes through forward and backward: ``graph.steps().render("steps.html")``, or ``graph.render("steps.html")``.
+
+        ``gradient`` is that of the result, as in ``backward(gradient)``; 1 for one element. It is the engine's own pass that is
+        noted, and no ``.grad`` is touched. Raises what ``backward()`` raises: `GraphError` where there is nothing to differentiate,
+        `ReleasedError` after a ``backward()`` that did not retain the graph.
+
+        >>> import tinygrad_edu as tg
+        >>> x = tg.Tensor(2.0, requires_grad=True, name="x")
+        >>> print((x * 3).graph().steps())
+        Backward from t1 in 1 steps. g is an operation's cotangent, ∂L/∂t1 = 1.
+          1  o1 multiply  y = a b   g = 1
+               a  ∂L/∂a = g b   3 to x (i1)
+        Gradients: x (i1) 3
+        """
+        from tinygrad_edu.viz.receipt import receipt
+
+        return receipt(self, self.recorded("steps"), gradient)
+
+    def to_numpy_source(self, gradient: Any = None) -> str:
+        """The forward and the backward computation as a NumPy program that runs without this library: a module with one function,
+        ``value_and_gradients``, of the inputs by their names, which returns the value and a dictionary of the gradients. It
+        computes the same numbers, bit for bit, because it is no translation: the operations and the engine run once more, and what
+        they ask NumPy to do is written down. So it holds for the shapes and dtypes of the graph, and for the branches that were
+        taken, as where an operation looks whether a number is infinite. Operations that SciPy computes need SciPy.
+
+        ``gradient`` is that of the result, as in ``backward(gradient)``. Raises what ``backward()`` raises, and `GraphError` where
+        an operation is random or is one node for a whole computation, as those of ``checkpoint`` and ``custom_vjp``.
+
+        >>> import tinygrad_edu as tg
+        >>> x, w = tg.Tensor(3.0, requires_grad=True, name="x"), tg.Tensor(2.0, name="w")
+        >>> source = (x * w).graph().to_numpy_source()
+        >>> print(source[source.index("        # o1") :])
+                # o1 multiply: y = a b
+                v1 = np.multiply(x, w)
+                t1 = np.asarray(v1)
+                g_t1 = np.float64(1.0)
+                # backward through o1 multiply
+                g_x = g_t1 * w
+                return t1, {'x': g_x}
+        <BLANKLINE>
+        """
+        from tinygrad_edu.viz.numpy_source import numpy_source
+
+        return numpy_source(self, self.recorded("to_numpy_source"), gradient)
+
+    def lint(self, parameters: Any = ()) -> Findings:
+        """What in the graph is known to go wrong: a logarithm of a softmax, log(p + ε), a softmax over the whole batch, an
+        exponential without a shift, a root or a length near 0, a ``where`` with an unsafe branch, (N,) against (N, 1), a jump of
+        the dtype, integers that should be learnt, unused parameters, saturated sigmoids, dead ReLUs, a loss that grows with the
+        batch. Each `Finding` names the node, says why, and what to write instead; print them all at once.
+
+        ``parameters`` are those that should be in the graph: a module, or tensors. Checks that look at numbers are silent where
+        ``backward()`` has released them.
+
+        >>> import tinygrad_edu as tg
+        >>> z = tg.Tensor([[2.0, 1.0]], requires_grad=True, name="z")
+        >>> tg.log(tg.softmax(z)).graph().lint()[0].write
+        'tg.log_softmax(z); or, with the loss, tg.softmax_cross_entropy(z, labels)'
+        >>> print(tg.log_softmax(z).graph().lint())
+        nothing found
+        """
+        from tinygrad_edu.viz.lint import lint
+
+        return lint(self, self.recorded("lint"), parameters)
+
+    def recorded(self, method: str) -> Variable:
+        """The tensor that the graph is of. Raises `ArgumentError`, in the name of a method, where it is of none."""
+        if self.root is None:
+            raise ArgumentError(f"{method}: this is a part of a graph, or a comparison of two; take it of the graph of a tensor")
+        return self.root
 
     # -------------------------------------------------------------------------------------------------- as a picture
 

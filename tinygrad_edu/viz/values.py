@@ -119,6 +119,13 @@ def snapshot(value: Any) -> Any:
     return _read_only(np.array(value)) if isinstance(value, np.ndarray) else value
 
 
+def frozen(value: Any) -> Array:
+    """A copy of numbers that nobody can write to."""
+    array = np.array(value)
+    array.setflags(write=False)
+    return array
+
+
 def _read_only(value: Any) -> Array:
     view = np.asarray(value).view()
     view.setflags(write=False)

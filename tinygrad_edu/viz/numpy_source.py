@@ -1,0 +1,201 @@
+"""A recorded graph as a NumPy program: forward and backward, as the operations and the engine really compute them."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterator
+from itertools import count, pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu import engine
+from tinygrad_edu.errors import GraphError, ReleasedError
+from tinygrad_edu.graph import RELEASED, Constant, Leaf, Node, Variable, mode
+from tinygrad_edu.viz.instrument import CURRENT
+from tinygrad_edu.viz.mathml import parts_of
+from tinygrad_edu.viz.structure import operands_of, recorded, scopes_of
+from tinygrad_edu.viz.transcript import ARRAYS, Line, Transcript
+
+if TYPE_CHECKING:
+    from tinygrad_edu.viz.graph import Graph
+    from tinygrad_edu.viz.structure import GraphNode
+
+TEMPLATE = '''\
+"""{title} and its gradients, written out from a recorded graph: plain NumPy.
+
+It is the program for the shapes, dtypes and branches that were recorded.
+"""
+
+{imports}
+
+
+def value_and_gradients({parameters}):
+    """The value, and its gradients by the names of the leaves.
+
+{about}
+    """
+    with np.errstate(all="ignore"):
+{body}
+        return {value}, {{{gradients}}}
+'''
+
+
+def numpy_source(graph: Graph, root: Variable, gradient: Any = None) -> str:
+    """The program; see `Graph.to_numpy_source`."""
+    start: Any = root._node or Constant(root._data, root._data.shape, root._data.dtype)
+    order = recorded(start)
+    operands = operands_of(order)
+    program = scopes_of(order, operands) or {start: ()}
+    drawn = dict(zip(program, [node for node in graph.nodes if node.kind == "tensor"], strict=True))
+    operation = {edge.target: edge.source for edge in graph.edges if edge.position is None}
+    writer = _Writer()
+    token = CURRENT.set(writer.transcript)
+    try:
+        with np.errstate(all="ignore"):
+            for vertex, node in drawn.items():
+                if not isinstance(vertex, Node):
+                    writer.given(vertex, node)
+            for vertex in order:
+                writer.forward(vertex, operands[vertex], drawn[vertex].name or drawn[vertex].id, operation[drawn[vertex].id])
+            if not np.array_equal(writer.values[start], root._data, equal_nan=root._data.dtype.kind in "fc"):
+                raise GraphError(
+                    "to_numpy_source: computed again, the result is another one: an operation is random, or an array has changed"
+                )
+            gradients = writer.backward(root, gradient, {vertex: node.id for vertex, node in drawn.items()}, operation)
+    finally:
+        CURRENT.reset(token)
+    return writer.program(start, gradients)
+
+
+class _Writer:
+    """What is known of the program while it is written."""
+
+    def __init__(self) -> None:
+        self.transcript = Transcript()
+        self.values: dict[Any, Any] = {}  # by vertex
+        self.names: dict[int, str] = {}  # of the variables that are not just numbered
+        self.parameters: dict[Any, str] = {}  # by vertex
+
+    def named(self, value: Any, name: str) -> str:
+        """Give an array's variable a name that no other has, made of the one that it should have; if it has none."""
+        number = self.transcript.numbers[id(value)]
+        if number not in self.names:
+            word = re.sub(r"\W", "_", name).strip("_") or "x"
+            word = f"x_{word}" if word[0].isdigit() or keyword.iskeyword(word) or word in RESERVED else word
+            taken = {*self.names.values()}
+            self.names[number] = next(free for n in count(1) if (free := f"{word}_{n}" if n > 1 else word) not in taken)
+        return self.names[number]
+
+    def given(self, vertex: Any, node: GraphNode) -> None:
+        """An input: a parameter of the program, or a number that stands in it."""
+        data = self.values[vertex] = vertex.data
+        if data is None:
+            raise ReleasedError(
+                f"to_numpy_source: the array of {node.name or node.id} was released by backward(): write the source before, or "
+                "call backward(retain_graph=True)"
+            )
+        if isinstance(data, np.ndarray) and id(data) not in self.transcript.numbers:
+            self.transcript.new(data)
+            self.parameters[vertex] = self.named(data, node.name or node.id)
+
+    def forward(self, node: Node, operands: list[Any], name: str, operation: str) -> None:
+        """One operation, computed again."""
+        op = node.op
+        if op.rules is None:
+            raise GraphError(
+                f"to_numpy_source: {op.name} is one node for a whole computation, as checkpoint and custom_vjp make it, and has no "
+                "rules to write down: record its operations one by one"
+            )
+        if node.saved is RELEASED:
+            raise ReleasedError(
+                f"to_numpy_source: the arrays of {operation} {op.name} were released by backward(): write the source before, or "
+                "call backward(retain_graph=True)"
+            )
+        arrays = []
+        for vertex in operands:
+            # An elementwise operation is given what was before the Repeat: NumPy broadcasts by itself.
+            repeated = op.elementwise and isinstance(vertex, Node) and vertex.op.name == "broadcast_to"
+            arrays.append(self.values[vertex.inputs[0] if repeated and vertex.inputs[0] in self.values else vertex])
+        self.transcript.lines.append(Line(f"# {operation} {op.name}: {parts_of(op.formula)[0]}" if op.formula else f"# {op.name}"))
+        found = self.transcript.call(op.forward, *([arrays] if op.variadic else arrays), **node.params)
+        y, *residuals = found if op.residuals else (found,)
+        if not isinstance(y, np.ndarray):  # as the recorder does: NumPy computes with numbers in other ways than with 0-d arrays
+            y = self.transcript.call(np.asarray, y)
+        self.values[node] = y
+        self.transcript.text(y)
+        self.named(y, name)
+        # The engine computes with what was saved when the node was recorded: the same numbers, in other arrays.
+        for saved, again in zip(node.saved, (y, *arrays, *residuals), strict=False):
+            if isinstance(saved, ARRAYS) and isinstance(again, ARRAYS):
+                self.transcript.same(saved, again)
+
+    def backward(self, root: Variable, gradient: Any, ids: dict[Any, str], operation: dict[str, str]) -> dict[Any, Any]:
+        """The engine's own pass, overheard. Returns the gradients by leaf."""
+
+        def overheard(run: Any, order: list[Any], seeds: dict[Any, Any], *how: Any, **options: Any) -> dict[Any, Any]:
+            for vertex, seed in seeds.items():
+                self.transcript.given(seed)
+                self.named(seed, f"g_{vertex.name or ids[vertex]}")
+
+            def announced() -> Iterator[Any]:
+                for node in order:
+                    self.transcript.lines.append(Line(f"# backward through {operation[ids[node]]} {node.op.name}"))
+                    yield node
+
+            found: dict[Any, Any] = self.transcript.call(run, announced(), seeds, *how, **options)
+            for vertex, g in found.items():
+                if vertex.dtype.kind == "c":
+                    g = found[vertex] = self.transcript.call(g.conj)
+                self.transcript.text(g)
+                self.named(g, f"g_{self.parameters.get(vertex, ids[vertex])}")
+            gradients.update(found)
+            return dict(found)
+
+        gradients: dict[Any, Any] = {}
+        with mode(on_pass=overheard):
+            engine.cotangents([(root, gradient)], retain_graph=True)
+        return gradients
+
+    def program(self, start: Any, gradients: dict[Any, Any]) -> str:
+        """All of it as a module with one function."""
+        numbers = self.transcript.numbers
+        value = numbers[id(self.values[start])]
+        by_leaf = {self.parameters[leaf]: numbers[id(g)] for leaf, g in gradients.items()}
+        lines = self.transcript.needed(value, *by_leaf.values())
+        fresh = count(1)
+        for number in sorted({number for line in lines for number in line.makes}):
+            if number not in self.names:
+                self.names[number] = f"v{next(fresh)}"
+
+        def variable(number: int) -> str:
+            return self.names.get(number, "_")
+
+        def written(line: Line) -> str:
+            return re.sub(r"⟦(\d+)⟧", lambda found: variable(int(found[1])), line.text)
+
+        returned = ", ".join(f"{name!r}: {variable(number)}" for name, number in by_leaf.items())
+        return TEMPLATE.format(
+            title=re.sub(r"[^\w .,()-]", "_", start.name) if start.name else "A result",  # nothing that could end the docstring
+            imports="\n".join(f"import {module}" + " as np" * (module == "numpy") for module in sorted(self.transcript.modules)),
+            parameters=", ".join(self.parameters.values()),
+            about="\n".join(f"    {name}: {_described(vertex)}" for vertex, name in self.parameters.items()),
+            body="\n".join(f"        {written(line)}" for line in _without_idle_comments(lines)),
+            value=variable(value),
+            gradients=returned,
+        )
+
+
+RESERVED = {"np", "scipy", "value_and_gradients"}
+
+
+def _described(vertex: Any) -> str:
+    return f"{'leaf' if isinstance(vertex, Leaf) else 'constant'}, shape {vertex.shape}, {vertex.dtype}"
+
+
+def _without_idle_comments(lines: list[Line]) -> Iterator[Line]:
+    """The lines without comments under which nothing stands."""
+    for line, following in pairwise([*lines, Line("#")]):
+        if not (line.text.startswith("#") and following.text.startswith("#")):
+            yield line
