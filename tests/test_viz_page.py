@@ -27,7 +27,7 @@ FLAGS = [f"--{flag}" for flag in ("no-sandbox", "no-first-run", "disable-gpu", "
     "--disable-background-networking",
     "--disable-component-update",
 ]
-WIDTHS = {320: 640, 1280: 800, 1920: 1080}
+WIDTHS = {320: 640, 740: 720, 1280: 800, 1920: 1080}  # a phone, a frame in a notebook, a screen, a projector
 
 pytestmark = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz's program dot is not installed")
 
@@ -44,7 +44,7 @@ def small():
 
 def net():
     rng = np.random.default_rng(0)
-    net = tg.nn.Sequential(tg.nn.Linear(2, 3, rng=rng), tg.nn.Sigmoid(), tg.nn.Linear(3, 2, rng=rng))
+    net = tg.nn.Sequential(tg.nn.Linear(2, 4, rng=rng), tg.nn.Sigmoid(), tg.nn.Linear(4, 2, rng=rng))
     loss = tg.softmax_cross_entropy(net(tg.Tensor(rng.normal(size=(4, 2)), name="X")), tg.Tensor([0, 1, 1, 0], name="t"))
     loss.name = "loss"
     return loss
