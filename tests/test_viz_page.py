@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.errors import ArgumentError, MissingError
 from tinygrad_edu.registry import REGISTRY
+from tinygrad_edu.viz.layout import backend
 from tinygrad_edu.viz.mathml import mathml, parts_of
 from tinygrad_edu.viz.receipt import Receipt
 from tinygrad_edu.viz.values import written
@@ -29,7 +30,7 @@ FLAGS = [f"--{flag}" for flag in ("no-sandbox", "no-first-run", "disable-gpu", "
 ]
 WIDTHS = {320: 640, 740: 720, 1280: 800, 1920: 1080}  # a phone, a frame in a notebook, a screen, a projector
 
-pytestmark = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz's program dot is not installed")
+pytestmark = pytest.mark.skipif(backend() is None, reason="there is no Graphviz, neither the program dot nor pygraphviz")
 
 
 def leaf(data, name=None):
@@ -455,6 +456,35 @@ def test_the_page_is_the_same_each_time(pages):
 def test_render_writes_the_page_too(tmp_path, pages):
     path = small().graph().render(tmp_path / "g.HTML")
     assert path.read_text("utf-8") == pages["small"][0].read_text("utf-8")
+
+
+def test_without_graphviz_the_receipt_is_text_and_the_page_says_what_to_install(tmp_path, monkeypatch, pages):
+    monkeypatch.setattr("tinygrad_edu.viz.layout.backend", lambda: None)
+    receipt = small().graph().steps()
+    with pytest.raises(MissingError, match=r"pip install 'tinygrad-edu\[render\]'"):
+        receipt.render(tmp_path / "steps.html")
+    with pytest.raises(MissingError, match=r"render\(.*steps.html"):
+        small().graph().render(tmp_path / "steps.html")
+    assert list(tmp_path.iterdir()) == []
+    bundle = receipt._repr_mimebundle_()
+    assert bundle.keys() == {"text/plain"}
+    assert bundle["text/plain"].startswith(str(receipt))
+    assert receipt.render(tmp_path / "steps.json").exists()
+
+
+def test_an_input_that_is_drawn_many_times_shows_its_numbers_each_time(browser, tmp_path):
+    x = leaf(0.5, "x")
+    y = x
+    for _ in range(10):
+        y = tg.sin(y) * x
+    receipt = y.graph().steps()
+    page = browser.new_page()
+    page.goto(receipt.render(tmp_path / "rnn.html").as_uri() + "#999")
+    grads = page.evaluate("[...document.querySelectorAll('.node[data-id=i1] .grad')].map((line) => line.textContent)")
+    assert len(grads) > 8
+    assert set(grads) == {f"grad {receipt.gradients['i1'].item():.4g}"}
+    assert page.locator(".node.got[data-id=i1]").count() == len(grads)
+    page.close()
 
 
 def test_what_cannot_be_followed_is_refused_in_words(pages):

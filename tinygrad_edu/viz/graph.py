@@ -308,10 +308,11 @@ class Graph:
 
     def to_numpy_source(self, gradient: Any = None) -> str:
         """The forward and the backward computation as a NumPy program that runs without this library: a module with one function,
-        ``value_and_gradients``, of the inputs by their names, which returns the value and a dictionary of the gradients. It
-        computes the same numbers, bit for bit, because it is no translation: the operations and the engine run once more, and what
-        they ask NumPy to do is written down. So it holds for the shapes and dtypes of the graph, and for the branches that were
-        taken, as where an operation looks whether a number is infinite. Operations that SciPy computes need SciPy.
+        ``value_and_gradients``, of the inputs by their names (small constants without one stand in the program), which returns the
+        value and a dictionary of the gradients. It computes the same numbers, bit for bit, because it is no translation: the
+        operations and the engine run once more, and what they ask NumPy to do is written down. So it holds for the shapes and
+        dtypes of the graph, and for the branches that were taken, as where an operation looks whether a number is infinite.
+        Operations that SciPy computes need SciPy.
 
         ``gradient`` is that of the result, as in ``backward(gradient)``. Raises what ``backward()`` raises, and `GraphError` where
         an operation is random or is one node for a whole computation, as those of ``checkpoint`` and ``custom_vjp``.
@@ -392,7 +393,7 @@ class Graph:
 
     def render(self, path: str | PathLike[str], *, seconds: float = SECONDS) -> Path:
         """Write the graph to a file, in the format that its suffix names: .svg, .png or .pdf for a picture, .dot or .gv for DOT
-        text, .mmd for Mermaid, .txt for a tree, .json for all there is.
+        text, .mmd for Mermaid, .txt for a tree, .json for all there is, .html for the page of `steps`.
 
         Returns the path. Raises `ArgumentError` for another suffix, OSError when the file cannot be written, and `MissingError`,
         before anything else is done, when a picture needs Graphviz and there is none. A file is written whole or not at all.
