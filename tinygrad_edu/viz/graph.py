@@ -86,7 +86,7 @@ class Graph(Output):
     # ------------------------------------------------------------------------------------------------------- as data
 
     @property
-    def index(self) -> Index:
+    def _lookup(self) -> Index:
         """Nodes by name and their neighbours, made when it is first asked for."""
         if not self._index:
             self._index.append(Index(self.nodes, self.edges))
@@ -101,7 +101,7 @@ class Graph(Output):
         >>> graph["o1"].op, graph[x].id, graph["x"].role
         ('sin', 'i1', 'leaf')
         """
-        return self.index.node(key)
+        return self._lookup.node(key)
 
     def find(self, **facts: Any) -> tuple[GraphNode, ...]:
         """The nodes with these attributes, in the order of the program. Raises `ArgumentError` for what is none.
@@ -130,7 +130,7 @@ class Graph(Output):
         >>> [node.label for node in graph.predecessors("o1")]
         ['3', 'x\\n()']
         """
-        return self.index.before(node)
+        return self._lookup.before(node)
 
     def successors(self, node: str | GraphNode | Variable) -> tuple[GraphNode, ...]:
         """Where a node's data go, an operation that takes them twice twice: a tensor's uses, or an operation's result.
@@ -140,7 +140,7 @@ class Graph(Output):
         >>> [node.id for node in (x * x + x).graph().successors(x)]
         ['o1', 'o1', 'o2']
         """
-        return self.index.after(node)
+        return self._lookup.after(node)
 
     def between(self, source: str | GraphNode | Variable, target: str | GraphNode | Variable) -> Graph:
         """The part of the graph through which one tensor influences another, with the operands that come from outside. Raises
@@ -152,7 +152,7 @@ class Graph(Output):
         >>> [node.op for node in (tg.exp(x) + tg.sqrt(h) * x).graph().between(h, "t5").nodes if node.op]
         ['sqrt', 'multiply', 'add']
         """
-        nodes, edges = self.index.between(source, target)
+        nodes, edges = self._lookup.between(source, target)
         return self._with(nodes=tuple(nodes), edges=tuple(edges), root=None)
 
     @property
