@@ -247,3 +247,16 @@ def test_every_text_names_each_box_once(y, most):
     found = compose(graph.nodes, graph.edges, graph.show, graph.options)
     lines = re.findall(r"^[│├ ─]*(?:\S+ = )?t(\d+) ", str(graph), re.MULTILINE)
     assert sorted(lines) == sorted(box.id[1:] for box in found.boxes.values() if box.kind != "tensor")
+
+
+def test_too_many_inputs_are_one():
+    many = [leaf(1, f"x{k}") for k in range(500)] + [tg.Tensor([1.0, 2.0], name=f"c{k}") for k in range(500)]
+    y = tg.concatenate([x.reshape(-1) for x in many]).sum()
+    found = picture(y, max_nodes=20)
+    assert len(found.boxes) <= 20
+    z = tg.concatenate([leaf([k], f"x{k}") for k in range(500)] + [np.ones(k % 3) for k in range(500)]).sum()
+    found = picture(z, max_nodes=20)
+    inputs = [box for box in boxes(found, "tensor") if box.node.role != "result"]
+    assert inputs[0].lines == ["x0 … x499", "(1,)", "× 500"]
+    assert sum(box.times for box in inputs) == 1000
+    assert titles(found) == ["concatenate", "Sum"]

@@ -179,7 +179,7 @@ def test_without_graphviz_a_notebook_shows_a_flowchart(no_graphviz):
 def test_a_notebook_never_shows_an_error(tmp_path, monkeypatch, script):
     fake_dot(tmp_path, script)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr("tinygrad_edu.viz.graph.NOTEBOOK_SECONDS", 0.3)
+    monkeypatch.setattr("tinygrad_edu.viz.output.NOTEBOOK_SECONDS", 0.3)
     bundle = (leaf(2, "x") * 3).graph()._repr_mimebundle_()
     assert bundle["text/plain"].startswith("t1 () = ×(x (), 3)")
     assert re.search(r"\(no picture: dot (failed|did not)", bundle["text/plain"]) or script == "echo no svg"

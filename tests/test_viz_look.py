@@ -293,3 +293,15 @@ def test_the_dark_theme_is_dark():
     source = example().graph(theme="dark").dot().source
     assert f'bgcolor="{DARK.background}"' in source
     assert DARK.colours["leaf"][1] in source
+
+
+def test_a_constant_that_is_broadcast_says_so():
+    x, c = leaf([[1, 2], [3, 4]], "x"), tg.Tensor([1.0, 2.0], name="c")
+    graph = (x * c + 1).graph()
+    assert [(edge.source, edge.repeated) for edge in graph.edges if edge.position is not None] == [
+        ("i1", False),
+        ("i2", True),
+        ("t1", False),
+        ("i3", False),
+    ]
+    assert parsed(graph)[1]["i2", "o1"][0]["label"] == " repeated "

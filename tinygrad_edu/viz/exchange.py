@@ -38,7 +38,11 @@ def as_networkx(nodes: Sequence[GraphNode], edges: Sequence[GraphEdge]) -> Any:
 def facts(entry: GraphNode | GraphEdge) -> dict[str, Any]:
     """What is known of a node or an edge, by name; but not the number that a process happened to give it."""
     found = {slot.name: getattr(entry, slot.name) for slot in fields(entry) if slot.name != "serial"}
-    return {name: value for name, value in found.items() if value is not None and (name == "shape" or not is_empty(value))}
+    return {
+        name: value
+        for name, value in found.items()
+        if value is not None and value is not False and (name == "shape" or not is_empty(value))
+    }
 
 
 def is_empty(value: Any) -> bool:

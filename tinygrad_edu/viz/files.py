@@ -6,17 +6,14 @@ import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 from tinygrad_edu.errors import ArgumentError
 from tinygrad_edu.viz.layout import needed
 
-if TYPE_CHECKING:
-    from tinygrad_edu.viz.graph import Graph
-
 # For every suffix, what makes the file's content of a graph: a function of (graph, seconds), or where one is to be found.
-Writer = Callable[["Graph", float], str | bytes]
+Writer: TypeAlias = Callable[[Any, float], str | bytes]
 PICTURES = ("svg", "png", "pdf")
 WRITERS: Mapping[str, Writer | tuple[str, str]] = {
     "svg": lambda graph, seconds: graph.picture("svg", seconds=seconds),

@@ -83,6 +83,9 @@ def close(program: Program, items: list[Item], depth: int) -> list[Item]:
             closed += group
         else:
             closed.append(merged(group, key[0][-1] if depth else most_common(program, group), key[0][:-1]))
+    alone = Counter(id(block) for item in closed for _, block in item.around)
+    for item in closed:  # a box around one box says nothing that its own label cannot
+        item.around = [(level, block) for level, block in item.around if alone[id(block)] > 1]
     return closed
 
 

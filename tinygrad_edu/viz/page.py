@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.viz.layout import lay_out
 from tinygrad_edu.viz.mathml import mathml
 from tinygrad_edu.viz.options import Options
 from tinygrad_edu.viz.values import written
@@ -222,7 +223,7 @@ def drawing(receipt: Receipt, graph: Graph, seconds: float) -> str:
     longest = _longest(receipt)
     nodes = tuple([replace(node, formula=None, label=_label(node, receipt, longest)) for node in graph.nodes])
     drawn = graph._with(nodes=nodes, show=(), options=Options(detail="full", max_nodes=None))
-    picture = drawn.picture("svg", seconds=seconds).decode()
+    picture = lay_out(drawn.dot().source, "svg", seconds).decode()
     return _marked(picture, {node.id: node for node in graph.nodes}, graph, longest, receipt)
 
 

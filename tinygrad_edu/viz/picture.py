@@ -114,12 +114,13 @@ class Composition:
         for place, item in enumerate(items):
             for member in item.members:
                 self.home[member] = place
-        alone = Counter(id(block) for item in items for _, block in item.around)
-        for item in items:  # a box around one box says nothing that its own label cannot
-            item.around = [(depth, block) for depth, block in item.around if alone[id(block)] > 1]
         self.picture = Picture(show=show)
         self.drawn: dict[tuple[str, str, int | None], Arrow] = {}
-        self.inputs = self.merged_inputs()
+        for coarseness in range(3):
+            self.coarse = coarseness > 0
+            self.inputs = self.merged_inputs(coarseness)
+            if options.max_nodes is None or len(items) + len({first for first, _ in self.inputs.values()}) < options.max_nodes:
+                break
         for place in range(len(items)):
             self.add(place)
         if not wiring.ops:
@@ -127,9 +128,10 @@ class Composition:
                 self.picture.boxes[node.id] = Box(node.id, "tensor", node, node.label.split("\n"), node.scope)
         self.copy_inputs()
 
-    def merged_inputs(self) -> dict[str, tuple[str, list[GraphNode]]]:
+    def merged_inputs(self, coarseness: int) -> dict[str, tuple[str, list[GraphNode]]]:
         """For every input that is drawn, the one that stands for it and for whom else that stands: inputs that go into the same
-        place in different rounds of a block are one, and parameters of a closed box are inside."""
+        place in different rounds of a block are one, and parameters of a closed box are inside. Where these are too many, inputs
+        that go into the same boxes are one: those of one role and shape, and if it must be, all of them."""
         shared: dict[Any, list[GraphNode]] = {}
         for id, places in self.wiring.uses.items():
             node = self.wiring.nodes[id]
@@ -139,14 +141,12 @@ class Composition:
             if len(homes) == 1 and self.items[min(homes)].title is not None and hidden(node):
                 continue
             key: Any = id
-            if any(self.items[home].times > 1 for home in homes):
-                slots = [(self.home[place], edge.position) for place in places for edge in self.wiring.into[place]]
-                mine = [
-                    slot
-                    for slot, edge in zip(slots, (e for p in places for e in self.wiring.into[p]), strict=True)
-                    if edge.source == id
-                ]
-                key = (frozenset(mine), node.role, node.shape, node.change)
+            if coarseness:
+                key = (frozenset(homes), *([node.role, node.shape] if coarseness == 1 else []))
+            elif any(self.items[home].times > 1 for home in homes):
+                uses = [(self.home[place], edge) for place in places for edge in self.wiring.into[place]]
+                slots = frozenset((home, edge.position) for home, edge in uses if edge.source == id)
+                key = (slots, node.role, node.shape, node.change)
             shared.setdefault(key, []).append(node)
         return {node.id: (group[0].id, group) for group in shared.values() for node in group}
 
@@ -238,13 +238,16 @@ class Composition:
             source, text = self.inputs[edge.source][0], []
         else:
             return
-        position = edge.position if item.title is None else None
+        many = self.coarse and len(self.inputs.get(edge.source, ("", ()))[1]) > 1
+        position = edge.position if item.title is None and not many else None
         key = (source, target.id, position)
         if key in self.drawn:
             return
-        named = item.title is None and target.op not in COMMUTATIVE and len(wiring.into[item.members[0]]) > 1
+        named = position is not None and target.op not in COMMUTATIVE and len(wiring.into[item.members[0]]) > 1
         operand = edge.operand if named else None
         text = [line for line in text if line and line != "()"]  # that a number has no shape need not be said along every arrow
+        if edge.repeated:
+            text.append("repeated")
         if edge.grad is not None and item.times == 1 and len(wiring.uses[edge.source]) > 1:
             if "grad" in self.show:
                 text.append(f"Δgrad {written(edge.grad)}")

@@ -70,6 +70,7 @@ class GraphEdge:
     operand: str | None = None
     grad: Array | None = field(default=None, compare=False)
     change: Change | None = None
+    repeated: bool = False  # whether a constant operand is broadcast; one that requires grad goes through Repeat, an operation
 
 
 class Number:
@@ -109,7 +110,8 @@ def structure(
             role: Role = "result" if vertex is start else "intermediate"
             for position, operand in enumerate(operands[vertex]):
                 name = f"{op.operands[0]}[{position}]" if op.variadic else op.operands[position]
-                edges.append(GraphEdge(ids[operand], id, position, name, parts.get((vertex, position))))
+                repeated = op.elementwise and operand.shape not in ((), vertex.shape)
+                edges.append(GraphEdge(ids[operand], id, position, name, parts.get((vertex, position)), None, repeated))
             edges.append(GraphEdge(id, result, grad=grads.get(vertex)))
             why = highlight.get(vertex)
             metadata = arguments_of(vertex)
