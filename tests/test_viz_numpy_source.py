@@ -104,13 +104,13 @@ NOT_REPRODUCIBLE = {"logm", "sqrtm", "expm"}
 def test_every_operation_can_be_written(name):
     calls = []
 
-    @settings(max_examples=2, database=None)
+    @settings(max_examples=3, database=None)
     @given(examples(REGISTRY[name]))
     def draw(call):
         calls.append(call)
 
     draw()
-    for call in calls:
+    for call in calls[1:]:  # the first one is as simple as can be
         tensors = {f"in{i}": t for i, t in enumerate(call.tensors()) if isinstance(t, tg.Tensor)}
         for word, t in tensors.items():
             t.name = word
