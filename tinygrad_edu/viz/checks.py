@@ -210,6 +210,8 @@ def _vector_against_column(node: Node, look: Look) -> Iterator[tuple[str, str]]:
     shapes = [vertex.shape for vertex in vertices]
     n = node.shape[0]
     if (n,) in shapes and (n, 1) in shapes:
+        if look.is_op(vertices[shapes.index((n, 1))], "reshape", "expand_dims", "getitem"):
+            return  # somebody made a column in order to get all pairs
         vector, column = (look.name(_known(look, vertices[shapes.index(shape)])) for shape in ((n,), (n, 1)))
         yield (
             f"{vector} of shape ({n},) and {column} of shape ({n}, 1) broadcast to all {n} × {n} pairs",
