@@ -287,7 +287,7 @@ def _summed_loss(node: Node, look: Look) -> Iterator[tuple[str, str]]:
     end: Any = node
     while len(look.users[end]) == 1 and look.users[end][0].op.name == "negative":
         end = look.users[end][0]
-    if end is look.root:
+    if end is look.start:
         yield (
             f"the cross-entropy of {product.shape[0]} examples is summed and not divided by their number: the step grows with "
             "the batch",
