@@ -166,8 +166,8 @@ class Composition:
         members = [wiring.ops[member] for member in item.members]
         if item.title is None:
             made = wiring.nodes.get(wiring.result[item.members[0]])
-            label = [f"{lead.label.partition(chr(10))[0]}{count}", *self.measured(members)]
-            label += [lead.highlight] if lead.highlight else []
+            label = [*f"{lead.symbol}{count}".split("\n"), *self.measured(members)]
+            label += lead.highlight.split("\n") if lead.highlight else []
             label += [lead.change] if lead.change else []
             box = Box(id, "op", lead, label, path, item.times, lead.formula or "", members=members)
             if made is not None:
