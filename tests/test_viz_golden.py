@@ -9,7 +9,6 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import pytest
@@ -48,15 +47,16 @@ def test_the_gallery_can_be_laid_out(path):
 
 # ----------------------------------------------------------------------------------------------------------------- speed
 
-# What else a machine does can only make it slower, so that a limit that is kept once is kept.
+# Measured in seconds of this process and Graphviz's, which are those of the clock on a machine that does nothing else. What else
+# it does can only make it slower, so that a limit that is kept once is kept.
 
 
 def keeps(action, limit: float) -> bool:
     """Whether the action takes less than this many seconds, at its best of four."""
     for _ in range(4):
-        start = perf_counter()
+        start = sum(os.times()[:4])
         action()
-        if perf_counter() - start < limit:
+        if sum(os.times()[:4]) - start < limit:
             return True
     return False
 
