@@ -338,4 +338,4 @@ def test_a_difference_in_a_closed_box_is_seen_from_outside():
 def test_a_part_that_ends_with_an_operation_can_be_closed():
     x = leaf([1.0, 2.0], "x")
     part = tg.exp(tg.sin(x)).graph().between(x, "o2").redrawn(depth=0)
-    assert parsed(part)[0]["o1"]["label"] == "1 sin, 1 exp\\n2 operations\\n2 parameters"
+    assert parsed(part)[0]["o1"]["label"] == "1 sin, 1 exp\\n2 operations"

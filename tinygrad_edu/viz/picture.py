@@ -343,8 +343,8 @@ def marks(nodes: Sequence[GraphNode]) -> dict[str, Any]:
 
 
 def hidden(node: GraphNode) -> bool:
-    """Whether an input that is used in a closed box only is part of it: a parameter or a number, and not a named constant."""
-    return not node.highlight and (node.role == "leaf" or node.name is None)
+    """Whether an input that is used in a closed box only is part of it: a module's parameter, or what has no name."""
+    return node.highlight is None and (node.name is None or (node.role == "leaf" and bool(node.scope)))
 
 
 def is_input(node: GraphNode) -> bool:
