@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.errors import ArgumentError, MissingError
 from tinygrad_edu.registry import REGISTRY
+from tinygrad_edu.viz.layout import backend
 from tinygrad_edu.viz.mathml import mathml, parts_of
 from tinygrad_edu.viz.receipt import Receipt
 from tinygrad_edu.viz.values import written
@@ -27,9 +28,9 @@ FLAGS = [f"--{flag}" for flag in ("no-sandbox", "no-first-run", "disable-gpu", "
     "--disable-background-networking",
     "--disable-component-update",
 ]
-WIDTHS = {320: 640, 1280: 800, 1920: 1080}
+WIDTHS = {320: 640, 740: 720, 1280: 800, 1920: 1080}  # a phone, a frame in a notebook, a screen, a projector
 
-pytestmark = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz's program dot is not installed")
+pytestmark = pytest.mark.skipif(backend() is None, reason="there is no Graphviz, neither the program dot nor pygraphviz")
 
 
 def leaf(data, name=None):
@@ -44,7 +45,7 @@ def small():
 
 def net():
     rng = np.random.default_rng(0)
-    net = tg.nn.Sequential(tg.nn.Linear(2, 3, rng=rng), tg.nn.Sigmoid(), tg.nn.Linear(3, 2, rng=rng))
+    net = tg.nn.Sequential(tg.nn.Linear(2, 4, rng=rng), tg.nn.Sigmoid(), tg.nn.Linear(4, 2, rng=rng))
     loss = tg.softmax_cross_entropy(net(tg.Tensor(rng.normal(size=(4, 2)), name="X")), tg.Tensor([0, 1, 1, 0], name="t"))
     loss.name = "loss"
     return loss
@@ -72,19 +73,29 @@ def browser():
         running.close()
 
 
+@pytest.fixture(scope="module")
+def contexts(browser):
+    """Browser contexts by their options: making one takes longer than most tests."""
+    made = {}
+
+    def context(**options):
+        key = tuple(sorted((name, str(value)) for name, value in options.items()))
+        if key not in made:
+            made[key] = browser.new_context(**options)
+        return made[key]
+
+    return context
+
+
 @pytest.fixture
-def show(browser, pages):
+def show(contexts, pages):
     """Open a page; afterwards, nothing must have been asked of the network, and nothing said on the console."""
     opened = []
 
     def show(name, *, step="", width=1280, **options):
-        options = {
-            "color_scheme": "light",
-            "reduced_motion": "reduce",
-            "viewport": {"width": width, "height": WIDTHS[width]},
-        } | options
-        context = browser.new_context(**options)
-        page = context.new_page()
+        options = {"color_scheme": "light", "reduced_motion": "reduce"} | options
+        page = contexts(**options).new_page()
+        page.set_viewport_size({"width": width, "height": WIDTHS[width]})
         asked, said = [], []
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: said.append(message.text))
@@ -92,12 +103,12 @@ def show(browser, pages):
         page.on("dialog", lambda dialog: said.append(f"dialog {dialog.message}"))
         address = pages[name][0].as_uri()
         page.goto(f"{address}{step}")
-        opened.append((context, address, asked, said))
+        opened.append((page, address, asked, said))
         return page
 
     yield show
-    for context, address, asked, said in opened:
-        context.close()
+    for page, address, asked, said in opened:
+        page.close()
         assert {url.partition("#")[0] for url in asked} == {address}
         assert said == []
 
@@ -304,7 +315,8 @@ LAYOUT = """() => {
 @pytest.mark.parametrize("name", GRAPHS)
 def test_nothing_overlaps_or_is_cut(show, name, width):
     page = show(name, width=width)
-    for step in range(int(page.inner_text("#count").split(" ")[-1]) + 1):
+    last = int(page.inner_text("#count").split(" ")[-1])
+    for step in range(last + 1) if width == 320 else (0, last // 3, 2 * last // 3, last):
         page.evaluate(f"location.hash = '{step}'")
         page.wait_for_function(f"document.querySelector('#count').textContent.startsWith('{step} ')")
         assert page.evaluate(LAYOUT) == []
@@ -455,6 +467,35 @@ def test_the_page_is_the_same_each_time(pages):
 def test_render_writes_the_page_too(tmp_path, pages):
     path = small().graph().render(tmp_path / "g.HTML")
     assert path.read_text("utf-8") == pages["small"][0].read_text("utf-8")
+
+
+def test_without_graphviz_the_receipt_is_text_and_the_page_says_what_to_install(tmp_path, monkeypatch, pages):
+    monkeypatch.setattr("tinygrad_edu.viz.layout.backend", lambda: None)
+    receipt = small().graph().steps()
+    with pytest.raises(MissingError, match=r"pip install 'tinygrad-edu\[render\]'"):
+        receipt.render(tmp_path / "steps.html")
+    with pytest.raises(MissingError, match=r"render\(.*steps.html"):
+        small().graph().render(tmp_path / "steps.html")
+    assert list(tmp_path.iterdir()) == []
+    bundle = receipt._repr_mimebundle_()
+    assert bundle.keys() == {"text/plain"}
+    assert bundle["text/plain"].startswith(str(receipt))
+    assert receipt.render(tmp_path / "steps.json").exists()
+
+
+def test_an_input_that_is_drawn_many_times_shows_its_numbers_each_time(browser, tmp_path):
+    x = leaf(0.5, "x")
+    y = x
+    for _ in range(10):
+        y = tg.sin(y) * x
+    receipt = y.graph().steps()
+    page = browser.new_page()
+    page.goto(receipt.render(tmp_path / "rnn.html").as_uri() + "#999")
+    grads = page.evaluate("[...document.querySelectorAll('.node[data-id=i1] .grad')].map((line) => line.textContent)")
+    assert len(grads) > 8
+    assert set(grads) == {f"grad {receipt.gradients['i1'].item():.4g}"}
+    assert page.locator(".node.got[data-id=i1]").count() == len(grads)
+    page.close()
 
 
 def test_what_cannot_be_followed_is_refused_in_words(pages):

@@ -201,14 +201,15 @@ class Graph(Output):
         """
         from tinygrad_edu.viz.receipt import receipt
 
-        return receipt(self, self.recorded("steps"), gradient)
+        return receipt(self, self._recorded("steps"), gradient)
 
     def to_numpy_source(self, gradient: Any = None) -> str:
         """The forward and the backward computation as a NumPy program that runs without this library: a module with one function,
-        ``value_and_gradients``, of the inputs by their names, which returns the value and a dictionary of the gradients. It
-        computes the same numbers, bit for bit, because it is no translation: the operations and the engine run once more, and what
-        they ask NumPy to do is written down. So it holds for the shapes and dtypes of the graph, and for the branches that were
-        taken, as where an operation looks whether a number is infinite. Operations that SciPy computes need SciPy.
+        ``value_and_gradients``, of the inputs by their names (small constants without one stand in the program), which returns the
+        value and a dictionary of the gradients. It computes the same numbers, bit for bit, because it is no translation: the
+        operations and the engine run once more, and what they ask NumPy to do is written down. So it holds for the shapes and
+        dtypes of the graph, and for the branches that were taken, as where an operation looks whether a number is infinite.
+        Operations that SciPy computes need SciPy.
 
         ``gradient`` is that of the result, as in ``backward(gradient)``. Raises what ``backward()`` raises, and `GraphError` where
         an operation is random or is one node for a whole computation, as those of ``checkpoint`` and ``custom_vjp``.
@@ -228,7 +229,7 @@ class Graph(Output):
         """
         from tinygrad_edu.viz.numpy_source import numpy_source
 
-        return numpy_source(self, self.recorded("to_numpy_source"), gradient)
+        return numpy_source(self, self._recorded("to_numpy_source"), gradient)
 
     def lint(self, parameters: Any = ()) -> Findings:
         """What in the graph is known to go wrong: a logarithm of a softmax, log(p + ε), a softmax over the whole batch, an
@@ -248,9 +249,9 @@ class Graph(Output):
         """
         from tinygrad_edu.viz.lint import lint
 
-        return lint(self, self.recorded("lint"), parameters)
+        return lint(self, self._recorded("lint"), parameters)
 
-    def recorded(self, method: str) -> Variable:
+    def _recorded(self, method: str) -> Variable:
         """The tensor that the graph is of. Raises `ArgumentError`, in the name of a method, where it is of none."""
         if self.root is None:
             raise ArgumentError(f"{method}: this is a part of a graph, or a comparison of two; take it of the graph of a tensor")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,7 @@ class _Writer:
         self.transcript = Transcript()
         self.values: dict[Any, Any] = {}  # by vertex
         self.names: dict[int, str] = {}  # of the variables that are not just numbered
+        self.taken: Counter[str] = Counter()  # names, and up to which number each has been counted
         self.parameters: dict[Any, str] = {}  # by vertex
 
     def named(self, value: Any, name: str) -> str:
@@ -84,12 +86,16 @@ class _Writer:
         if number not in self.names:
             word = re.sub(r"\W", "_", name).strip("_") or "x"
             word = f"x_{word}" if word[0].isdigit() or keyword.iskeyword(word) or word in RESERVED else word
-            taken = {*self.names.values()}
-            self.names[number] = next(free for n in count(1) if (free := f"{word}_{n}" if n > 1 else word) not in taken)
+            free = word
+            while free in self.taken:
+                self.taken[word] += 1
+                free = f"{word}_{self.taken[word]}"
+            self.taken[free] += 1
+            self.names[number] = free
         return self.names[number]
 
     def given(self, vertex: Any, node: GraphNode) -> None:
-        """An input: a parameter of the program, or a number that stands in it."""
+        """An input: a parameter of the program, or numbers that stand in it."""
         data = self.values[vertex] = vertex.data
         if data is None:
             raise ReleasedError(
@@ -97,8 +103,12 @@ class _Writer:
                 "call backward(retain_graph=True)"
             )
         if isinstance(data, np.ndarray) and id(data) not in self.transcript.numbers:
-            self.transcript.new(data)
-            self.parameters[vertex] = self.named(data, node.name or node.id)
+            if isinstance(vertex, Leaf) or node.name or data.size > INLINE:
+                self.transcript.new(data)
+                self.parameters[vertex] = self.named(data, node.name or node.id)
+            else:
+                self.transcript.given(data)
+                self.named(data, node.id)
 
     def forward(self, node: Node, operands: list[Any], name: str, operation: str) -> None:
         """One operation, computed again."""
@@ -187,6 +197,7 @@ class _Writer:
         )
 
 
+INLINE = 16  # elements of a constant without a name that stands in the program
 RESERVED = {"np", "scipy", "value_and_gradients"}
 
 

@@ -159,7 +159,7 @@ class Output:
 
     def render(self, path: str | PathLike[str], *, seconds: float = SECONDS) -> Path:
         """Write the graph to a file, in the format that its suffix names: .svg, .png or .pdf for a picture, .dot or .gv for DOT
-        text, .mmd for Mermaid, .txt for a tree, .json for all there is.
+        text, .mmd for Mermaid, .txt for a tree, .json for all there is, .html for the page of `steps`.
 
         Returns the path. Raises `ArgumentError` for another suffix, OSError when the file cannot be written, and `MissingError`,
         before anything else is done, when a picture needs Graphviz and there is none. A file is written whole or not at all.

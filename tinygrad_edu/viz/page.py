@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.viz.layout import lay_out
 from tinygrad_edu.viz.mathml import mathml
 from tinygrad_edu.viz.options import Options
 from tinygrad_edu.viz.values import written
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 
 MOST = 200  # nodes, beyond which nobody finds the one that is meant
 LONGEST = 24  # characters of a name that a drawing has room for; the tables have the whole
-MATRIX = (8, 4)  # the most rows and columns that are written out
+MOST_ELEMENTS = 32  # of a matrix that is written out
+PHONE = 32  # digits that have room beside each other on a phone
+GUTTER = 1.6  # digits that would have room between two columns
 SVG = "http://www.w3.org/2000/svg"
 SECONDS = 10.0  # the longest that Graphviz may take
 HERE = Path(__file__).parent
@@ -195,9 +198,10 @@ def _backward(receipt: Receipt, graph: Graph) -> Iterator[dict[str, Any]]:
 def value(array: Array) -> dict[str, Any]:
     """An array for the page: in a line, in few characters, and, where it is small, in rows."""
     rows = None
-    matrix = np.atleast_2d(array)
-    if array.ndim <= 2 and array.size > 1 and matrix.shape[0] <= MATRIX[0] and matrix.shape[1] <= MATRIX[1]:
-        rows = [[written(element) for element in row] for row in matrix]
+    if array.ndim <= 2 and 1 < array.size <= MOST_ELEMENTS:
+        rows = [[written(element) for element in row] for row in np.atleast_2d(array)]
+        if sum(GUTTER + max(map(len, column)) for column in zip(*rows, strict=True)) > PHONE:
+            rows = None
     return {"text": written(array), "short": short(array), "rows": rows}
 
 
@@ -219,7 +223,7 @@ def drawing(receipt: Receipt, graph: Graph, seconds: float) -> str:
     longest = _longest(receipt)
     nodes = tuple([replace(node, formula=None, label=_label(node, receipt, longest)) for node in graph.nodes])
     drawn = graph._with(nodes=nodes, show=(), options=Options(detail="full", max_nodes=None))
-    picture = drawn.picture("svg", seconds=seconds).decode()
+    picture = lay_out(drawn.dot().source, "svg", seconds).decode()
     return _marked(picture, {node.id: node for node in graph.nodes}, graph, longest, receipt)
 
 

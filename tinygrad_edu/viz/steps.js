@@ -163,12 +163,15 @@ function follow(state) {
   });
 }
 
-// As large as fits, within limits: letters can be read, and a small graph does not fill a wall.
+// A graph that fits as a whole, in letters of the usual size, is shown as a whole. A larger one is as wide as fits, within limits:
+// its letters can be read, and the graph is scrolled.
 function fit() {
   const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number);
-  const font = parseFloat(getComputedStyle(document.body).fontSize) / 16;
-  const room = $("graph").clientWidth - 24;
-  const scale = Math.min(Math.max(room / width, 0.72), 1.6 * font);
+  const usual = parseFloat(getComputedStyle(document.body).fontSize) / 16;
+  const box = $("graph");
+  const across = (box.clientWidth - 24) / width;
+  const whole = Math.min(across, (parseFloat(getComputedStyle(box).maxHeight) - 24) / height);
+  const scale = Math.min(whole >= usual ? whole : Math.max(across, 0.72), 1.6 * usual);
   svg.style.width = `${width * scale}px`;
   svg.style.height = `${height * scale}px`;
 }
