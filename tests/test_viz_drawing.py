@@ -165,13 +165,13 @@ def shown(label):
     return [line.replace("\xa0", " ") for line in label.split("\n") if line]
 
 
-def texts_of(graph):
-    """The lines of text in each node and box of the SVG, by DOT id."""
+def texts_of(graph, *kinds):
+    """The lines of text in each node and box, or in each edge, of the SVG, by DOT id."""
     root = ET.fromstring(graph.dot().pipe("svg"))
     return {
         group.find(f"{SVG}title").text: [text.text.replace("\xa0", " ") for text in group.findall(f".//{SVG}text")]
         for group in root.iter(f"{SVG}g")
-        if group.get("class") in ("node", "cluster")
+        if group.get("class") in (kinds or ("node", "cluster"))
     }
 
 
@@ -194,14 +194,31 @@ def test_text_is_shown_as_it_was_written(texts):
 
 
 @needs_dot
+@given(st.lists(names, min_size=1, max_size=3), names)
+@settings(max_examples=40, derandomize=True, deadline=None)
+def test_text_beside_arrows_and_highlights_is_shown_as_it_was_written(texts, reason):
+    y = leaf(0, "x")
+    for text in texts:
+        y = tg.sin(y)
+        y.name = text
+    last = tg.sin(y)
+    graph = last.graph(show=(), highlight={last: reason})
+    found = texts_of(graph, "edge")
+    for number, text in enumerate(texts, 1):
+        lines = [line for line in shown(text) if line]
+        assert [line.strip() for line in found[f"o{number}->o{number + 1}"]] == [line.strip() for line in lines if line.strip()]
+    assert texts_of(graph)[f"o{len(texts) + 1}"] == ["sin", *shown(reason)]
+
+
+@needs_dot
 def test_a_user_s_operation_is_shown_as_it_was_written():
-    @tg.primitive(label='<f> "&amp;" \\N')
+    @tg.primitive(label='<f> "&amp;" \\N\n2')
     def f(a):
         """y = <b>a & "b"\\N</b>"""
         return a * 1
 
     f.vjp(a=lambda g: g)
-    assert texts_of(f(leaf(1)).graph())["o1"] == ['<f> "&amp;" \\N']
+    assert texts_of(f(leaf(1)).graph())["o1"] == ['<f> "&amp;" \\N', "2"]
 
 
 def test_no_id_is_made_of_a_user_s_text():

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import pytest
@@ -48,16 +47,18 @@ def test_the_gallery_can_be_laid_out(path):
 
 # ----------------------------------------------------------------------------------------------------------------- speed
 
-# Limits are for a laptop; a shared machine at a bad moment may take twice as long, so that each gets a second chance.
+# Measured in seconds of this process and Graphviz's, which are those of the clock on a machine that does nothing else. What else
+# it does can only make it slower, so that a limit that is kept once is kept.
 
 
-def seconds(action) -> float:
-    best = np.inf
-    for _ in range(2):
-        start = perf_counter()
+def keeps(action, limit: float) -> bool:
+    """Whether the action takes less than this many seconds, at its best of four."""
+    for _ in range(4):
+        start = sum(os.times()[:4])
         action()
-        best = min(best, perf_counter() - start)
-    return best
+        if sum(os.times()[:4]) - start < limit:
+            return True
+    return False
 
 
 def mlp(boxes):
@@ -94,15 +95,15 @@ def test_large_networks_are_drawn_in_time(program, boxes, limit):
     y = program(boxes)
     source = y.graph(max_nodes=None).dot().source
     assert source.count(" id=o") + source.count(" id=i") >= 0.98 * boxes
-    assert seconds(lambda: y.graph(max_nodes=None).picture("svg")) < limit
+    assert keeps(lambda: y.graph(max_nodes=None).picture("svg"), limit)
 
 
 @needs_dot
 def test_a_recurrent_network_with_shared_weights_is_drawn_in_time():
     y = recurrent(80)
     assert len([node for node in y.graph().nodes if node.kind == "op" or node.role != "intermediate"]) >= 554 - 70
-    assert seconds(lambda: y.graph(max_nodes=None).picture("svg")) < 2.0
-    assert seconds(lambda: y.graph(max_nodes=None, detail="full").picture("svg")) < 2.0
+    assert keeps(lambda: y.graph(max_nodes=None).picture("svg"), 2.0)
+    assert keeps(lambda: y.graph(max_nodes=None, detail="full").picture("svg"), 2.0)
 
 
 def test_a_hundred_thousand_nodes():
@@ -112,10 +113,10 @@ def test_a_hundred_thousand_nodes():
     for k in rng.integers(0, 4, 42_000).tolist():  # so that no block is repeated
         y = functions[k](y)
     found = []
-    assert seconds(lambda: found.append(y.graph())) < 3.0
+    assert keeps(lambda: found.append(y.graph()), 3.0)
     graph = found[-1]
     assert len(graph.nodes) >= 100_000
-    assert seconds(graph.dot) < 5.0
+    assert keeps(graph.dot, 5.0)
     assert graph.dot().source.count(" id=o") <= 150
     if shutil.which("dot"):
-        assert seconds(lambda: graph.picture("svg")) < 5.0
+        assert keeps(lambda: graph.picture("svg"), 5.0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.graph import mode
 from tinygrad_edu.viz.themes import DARK, LIGHT, SHAPES
 
 
@@ -305,3 +306,36 @@ def test_a_constant_that_is_broadcast_says_so():
         ("i3", False),
     ]
     assert parsed(graph)[1]["i2", "o1"][0]["label"] == " repeated "
+
+
+def test_what_is_wrong_in_a_closed_box_is_seen_from_outside():
+    x = leaf([1.0, 0.0], "x")
+    with mode(scope=("Net",)), np.errstate(all="ignore"):
+        h = tg.log(x)
+        y = tg.exp(h * 2)
+    graph = y.sum().graph(depth=1, show=("value",), highlight={h: "here"})
+    nodes, _ = parsed(graph)
+    assert nodes["o1"]["label"] == "Net\\n3 operations\\n2 parameters\\n⚠ inf value\\nhere"
+    assert nodes["o1"]["color"] == LIGHT.problem[0]
+    assert parsed(y.sum().graph(depth=1))[0]["o1"]["color"] == LIGHT.colours["closed"][0]
+
+
+def test_a_difference_in_a_closed_box_is_seen_from_outside():
+    x = leaf([1.0, 2.0], "x")
+
+    def program(extra):
+        with mode(scope=("Net",)):
+            y = tg.exp(tg.sin(x) + 1 if extra else tg.sin(x))
+        return y.sum().graph(depth=1)
+
+    nodes, _ = parsed(tg.viz.diff(program(False), program(True)))
+    assert nodes["o1"]["label"].endswith("\\nchanged")
+    assert nodes["o1"]["color"] == LIGHT.changes["changed"][0]
+    nodes, _ = parsed(tg.viz.diff(program(True), program(True)))
+    assert nodes["o1"]["color"] == LIGHT.colours["closed"][0]
+
+
+def test_a_part_that_ends_with_an_operation_can_be_closed():
+    x = leaf([1.0, 2.0], "x")
+    part = tg.exp(tg.sin(x)).graph().between(x, "o2").redrawn(depth=0)
+    assert parsed(part)[0]["o1"]["label"] == "1 sin, 1 exp\\n2 operations"

@@ -156,7 +156,10 @@ class Comparison:
             label = "\n".join(merged_lines(old.label.split("\n"), new.label.split("\n")))
         if change and node.kind == "tensor":
             label = f"{label}\n{change}"
-        self.nodes.append(replace(node, id=id, label=label, change=change))
+        symbol = new.symbol if new else node.symbol
+        if old and new and old.symbol != new.symbol:
+            symbol = f"{old.symbol} → {new.symbol}"
+        self.nodes.append(replace(node, id=id, label=label, symbol=symbol, change=change))
         for names, entry in zip(self.names, (old, new), strict=True):
             if entry:
                 names[entry.id] = id

@@ -107,10 +107,10 @@ def look(box: Box, theme: Theme, warmth: int | None) -> dict[str, str]:
     colours = theme.colours.get(colour)
     if box.kind == "op" and node.order:
         colours = theme.orders[(node.order - 1) % len(theme.orders)]
-    if node.change:
-        colours = theme.changes[node.change]
+    if box.change:
+        colours = theme.changes[box.change]
         style |= {"penwidth": "2.6", "style": style.get("style", "filled")}
-        if node.change == "removed":
+        if box.change == "removed":
             style["style"] += ",dashed"
     if colours:
         style["color"], style["fillcolor"], style["fontcolor"] = colours
@@ -118,13 +118,12 @@ def look(box: Box, theme: Theme, warmth: int | None) -> dict[str, str]:
         style["fillcolor"] = theme.warmth[warmth]
     if box.copied:
         style["style"] += ",dashed"
-    flags = {flag for member in box.members for flag in member.flags}
-    if (flags or node.highlight is not None) and style["shape"] == "plain":
+    if (box.flags or box.red) and style["shape"] == "plain":
         style |= {"shape": "box", "style": "filled", "fillcolor": theme.background}
-    if node.highlight is not None or flags - {"zero gradient"}:
+    if box.red or box.flags - {"zero gradient"}:
         style["color"], style["fillcolor"], style["fontcolor"] = theme.problem
         style["penwidth"] = "3"
-    elif flags:
+    elif box.flags:
         style["style"] += ",dotted"
     if box.tooltip:
         style["tooltip"] = text(box.tooltip)
@@ -153,7 +152,7 @@ def line(arrow: Arrow, picture: Picture, theme: Theme, heat: int | None) -> dict
             style["minlen"] = "2"  # a module begins below what it is given; its parameters would otherwise stand beside that
     if heat is not None:
         style |= {"color": theme.heat[heat], "penwidth": f"{1 + heat * 0.5:.1f}"}
-    if arrow.bad or (arrow.edge is not None and arrow.edge.grad is not None and not np.isfinite(arrow.edge.grad).all()):
+    if arrow.bad or (arrow.grad is not None and not np.isfinite(arrow.grad).all()):
         style |= {"color": theme.problem[0], "penwidth": "3", "fontcolor": theme.problem[2]}
     if arrow.change:
         style |= {"color": theme.changes[arrow.change][0], "penwidth": "2.6"}
@@ -167,9 +166,9 @@ def heat_of(arrows: Sequence[Arrow]) -> dict[int, int]:
     from a ten-thousandth of the largest."""
     size: dict[int, float] = {}
     for number, arrow in enumerate(arrows):
-        if arrow.edge is not None and arrow.edge.grad is not None and arrow.edge.grad.size:
+        if arrow.grad is not None and arrow.grad.size:
             with np.errstate(over="ignore", invalid="ignore"):
-                size[number] = float(np.sqrt(np.mean(np.abs(arrow.edge.grad.astype(complex)) ** 2)))
+                size[number] = float(np.sqrt(np.mean(np.abs(arrow.grad) ** 2, dtype=float)))
     largest = max((value for value in size.values() if math.isfinite(value)), default=0.0)
     return {number: level(value, largest, 4.0) for number, value in size.items()}
 

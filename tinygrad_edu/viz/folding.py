@@ -145,6 +145,7 @@ def folded(run: list[Item], period: int, times: int) -> list[Item]:
 
 
 def common_scope(scopes: list[Scope]) -> Scope:
+    """The modules that hold all of them."""
     low, high = min(scopes), max(scopes)
     length = next((k for k, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
     return low[:length]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -38,6 +38,9 @@ class Box:
     flow: int = 0  # of an operation with one operand: 1 if the result has more elements than that, -1 if it has fewer
     members: Sequence[GraphNode] = ()
     copied: bool = False
+    flags: frozenset[str] = frozenset()  # what is wrong with the numbers of a tensor, or in a closed box
+    red: bool = False  # whether the user wants it to be seen
+    change: str | None = None
     name: str | None = None  # of an operation: what the user called its result
     facts: Sequence[str] = ()  # of an operation: what else is known of the result
 
@@ -55,6 +58,7 @@ class Arrow:
     again: bool = False
     change: str | None = None
     bad: bool = False  # whether what flows has a nan, an infinity or an exploding gradient
+    grad: Any = None  # what flows back
 
 
 @dataclass(slots=True)
@@ -166,18 +170,23 @@ class Composition:
         members = [wiring.ops[member] for member in item.members]
         if item.title is None:
             made = wiring.nodes.get(wiring.result[item.members[0]])
-            label = [f"{lead.label.partition(chr(10))[0]}{count}", *self.measured(members)]
-            label += [lead.highlight] if lead.highlight else []
+            label = [*f"{lead.symbol}{count}".split("\n"), *self.measured(members)]
+            label += lead.highlight.split("\n") if lead.highlight else []
             label += [lead.change] if lead.change else []
-            box = Box(id, "op", lead, label, path, item.times, lead.formula or "", members=members)
+            box = Box(id, "op", lead, label, path, item.times, lead.formula or "", members=members, **marks(members))
             if made is not None:
                 box.name = made.name
                 box.facts = self.brief(made) if item.times > 1 else made.label.removeprefix(made.name or "").strip("\n").split("\n")
             if made is not None and len(wiring.into[item.members[0]]) == 1:
                 box.flow = growth(wiring.nodes[wiring.into[item.members[0]][0].source], made)
         else:
+            inside = [wiring.nodes[wiring.result[member]] for member in item.members if wiring.result[member]]
+            looks = marks([*members, *inside])
             label = [f"{item.title}{count}", *self.summary(item, members), *self.measured(members)]
-            box = Box(id, "closed", lead, label, path, item.times, members=members)
+            label += [f"⚠ {flag}" for flag in sorted(looks["flags"])]
+            label += dict.fromkeys(member.highlight for member in members if member.highlight)
+            label += [looks["change"]] if looks["change"] else []
+            box = Box(id, "closed", lead, label, path, item.times, members=members, **looks)
         self.picture.boxes[id] = box
         for edge in edges:
             self.connect(edge, place)
@@ -197,11 +206,8 @@ class Composition:
             text = list(dict.fromkeys([names[0], "…", names[-1]])) if len(set(names)) > 1 else names[:1]
             text = [" ".join(text), *([str(node.shape)] if "shape" in self.show and node.shape else []), f"× {len(group):,}"]
             text = [line for line in text if line]
-        depth = len(node.scope)
-        around = path if len(group) > 1 else tuple([part for part in path if isinstance(part, str)][:depth])
-        if len(group) == 1 and around != node.scope:
-            around = node.scope if path[:depth] == node.scope else common_path(path, node.scope)
-        self.picture.boxes[first] = Box(first, "tensor", node, text, around, len(group), members=group)
+        around = path if len(group) > 1 else common_path(path, node.scope)
+        self.picture.boxes[first] = Box(first, "tensor", node, text, around, len(group), members=group, **marks(group))
 
     def add_result(self, member: int, box: Box, shown: bool) -> None:
         """In full detail every tensor is a box; otherwise only what nothing is computed from."""
@@ -213,9 +219,11 @@ class Composition:
         if last or shown:
             text = node.label.split("\n") if last or box.times == 1 else self.brief(node)
             path = () if last and not self.full else box.path
-            self.picture.boxes[id] = Box(id, "tensor", node, text, path, 1 if last else box.times, members=[node])
+            times = 1 if last else box.times
+            self.picture.boxes[id] = Box(id, "tensor", node, text, path, times, members=[node], **marks([node]))
             flow = self.wiring.flows[id]
-            self.picture.arrows.append(Arrow(box.id, id, [], flow, main=True, change=flow.change or node.change))
+            grad = flow.grad if box.times == 1 else None
+            self.picture.arrows.append(Arrow(box.id, id, [], flow, main=True, change=flow.change or node.change, grad=grad))
 
     def connect(self, edge: GraphEdge, place: int) -> None:
         """An arrow into an item, unless it stays inside of it, or there is one that says the same."""
@@ -256,7 +264,7 @@ class Composition:
         bad = not self.full and bool(set(wiring.nodes[edge.source].flags) - {"zero gradient"}) and edge.source in wiring.made
         inner = edge.source in wiring.made
         change = edge.change or (wiring.nodes[edge.source].change if inner and not self.full else None)
-        arrow = Arrow(source, target.id, text, edge, operand, inner, again, change, bad)
+        arrow = Arrow(source, target.id, text, edge, operand, inner, again, change, bad, edge.grad if item.times == 1 else None)
         self.drawn[key] = arrow
         self.picture.arrows.append(arrow)
 
@@ -279,8 +287,7 @@ class Composition:
         text = [f"{len(members):,} operations"] if len(members) > 1 else []
         if inside:
             text.append(f"{sum(inside.values()):,} parameters")
-        problems = {flag for member in item.members for flag in self.wiring.nodes[self.wiring.result[member]].flags}
-        return text + [f"⚠ {flag}" for flag in sorted(problems)]
+        return text
 
     def copy_inputs(self) -> None:
         """Draw an input once for each use where these are many: long arrows are hard to follow, and many of them, as from a
@@ -298,7 +305,7 @@ class Composition:
                 number[box.id] += 1
                 text = [*box.lines, f"use {number[box.id]} of {uses[box.id]:,}"]
                 new = f"{box.id}_{number[box.id]}"
-                copy = Box(new, box.kind, box.node, text, target.path, box.times, members=box.members, copied=True)
+                copy = replace(box, id=new, lines=text, path=target.path, copied=True)
                 copies[target.id].append(copy)
                 arrow.source = copy.id
         ordered: dict[str, Box] = {}
@@ -321,13 +328,23 @@ def path_of(item: Item) -> Path:
 
 
 def common_path(a: Path, b: Path) -> Path:
-    length = next((k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x is not y and x != y), min(len(a), len(b)))
-    return a[:length]
+    """The longest common beginning."""
+    return a[: next((k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))]
+
+
+def marks(nodes: Sequence[GraphNode]) -> dict[str, Any]:
+    """What there is to be seen of nodes that are drawn as one: problems, highlights, and how two graphs differ."""
+    changes = {node.change for node in nodes}
+    return {
+        "flags": frozenset(flag for node in nodes for flag in node.flags),
+        "red": any(node.highlight is not None for node in nodes),
+        "change": changes.pop() if len(changes) == 1 else "changed",
+    }
 
 
 def hidden(node: GraphNode) -> bool:
-    """Whether an input that is used in a closed box only is part of it: a parameter or a number, and not a named constant."""
-    return not node.highlight and (node.role == "leaf" or node.name is None)
+    """Whether an input that is used in a closed box only is part of it: a module's parameter, or what has no name."""
+    return node.highlight is None and (node.name is None or (node.role == "leaf" and bool(node.scope)))
 
 
 def is_input(node: GraphNode) -> bool:

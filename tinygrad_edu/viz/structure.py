@@ -48,6 +48,7 @@ class GraphNode:
     value: Array | None = field(default=None, compare=False)
     grad: Array | None = field(default=None, compare=False)
     highlight: str | None = None  # why it is drawn in red
+    symbol: str | None = None  # of an operation: what pictures call it, with its metadata
     metadata: str | None = None  # of an operation: arguments that are not operands and not what they are by default
     order: int = 0  # 1 for what a recorded backward pass made, 2 for what a backward pass through that made, and so on
     time: float | None = field(default=None, compare=False)  # of an operation: seconds that its forward takes
@@ -116,7 +117,8 @@ def structure(
             why = highlight.get(vertex)
             metadata = arguments_of(vertex)
             time, memory = times.get(vertex) if times is not None else None, kept.get(vertex)
-            facts = [f"{op.label} {metadata}" if metadata else op.label]
+            symbol = f"{op.label} {metadata}" if metadata else op.label
+            facts = [symbol]
             facts += [in_seconds(time)] if time is not None else []
             facts += [in_bytes(memory)] if memory and "memory" in show else []
             facts += [why] if why else []
@@ -129,6 +131,7 @@ def structure(
                     op=op.name,
                     formula=op.formula,
                     highlight=why,
+                    symbol=symbol,
                     metadata=metadata,
                     order=order_of(scope),
                     time=time,

@@ -139,8 +139,7 @@ def node(box: Box) -> str:
     """One box, and its class."""
     kind = "closed" if box.kind == "closed" else box.node.role or "op"
     label = "<br>".join(map(coded, filter(None, box.lines))) or " "
-    problem = box.node.highlight is not None or any(member.flags for member in box.members)
-    style = "problem" if problem else "derivative" if kind == "op" and box.node.order else kind
+    style = "problem" if box.red or box.flags else "derivative" if kind == "op" and box.node.order else kind
     bracket = BRACKETS[kind] % f'"{label}"'
     return f"{box.id}{bracket}:::{style}"
 
