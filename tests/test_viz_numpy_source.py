@@ -285,6 +285,59 @@ def test_after_a_backward_that_released_the_graph_there_is_nothing_to_write():
         constant.graph().to_numpy_source([1.0, 1.0])
 
 
+def declared(forward, rule):
+    """An operation of the user's."""
+
+    @tg.primitive
+    def mine(a):
+        """y = f(a)        ∂L/∂a = g f′(a)"""
+        return forward(a)
+
+    mine.vjp(a=rule)
+    return mine
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    """Operations that a test declares are forgotten."""
+    yield
+    REGISTRY.pop(f"{__name__}.mine", None)
+
+
+def test_what_has_no_source_is_refused_and_not_written_as_a_constant():
+    namespace = {"__name__": "typed_in"}
+    exec("def double(a):\n    return a + a", namespace)
+    with pytest.raises(GraphError, match="the source of double is not to be had.*define it in a file"):
+        declared(namespace["double"], lambda g: 2 * g)(leaf([1.0, 2.0], "x")).sum().graph().to_numpy_source()
+    with pytest.raises(GraphError, match="the source of double is not to be had"):
+        declared(lambda a: a + a, namespace["double"])(leaf([1.0, 2.0], "x")).sum().graph().to_numpy_source()
+
+
+def test_what_is_computed_elsewhere_is_refused_and_not_written_as_a_constant():
+    import operator
+
+    # A function in C, which the transcript does not see computing with what it has heard of.
+    hidden = operator.methodcaller("__add__", 1.0)
+    with pytest.raises(GraphError, match="methodcaller"):
+        declared(hidden, lambda g: g)(leaf([1.0, 2.0], "x")).sum().graph().to_numpy_source()
+
+
+def test_copies_of_functions_go_with_them():
+    import gc
+    import weakref
+
+    def forward(a):
+        return a * 3.0
+
+    alive = weakref.ref(forward)
+    mine = declared(forward, lambda g: g * 3.0)
+    assert "x * 3.0" in mine(leaf(2.0, "x")).graph().to_numpy_source()
+    REGISTRY.pop(f"{__name__}.mine")
+    del mine, forward
+    gc.collect()
+    assert alive() is None
+
+
 def test_a_random_operation_is_refused():
     rng = np.random.default_rng(0)
 

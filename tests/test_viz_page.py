@@ -7,11 +7,14 @@ import hashlib
 import json
 import re
 import shutil
+import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import ArgumentError, MissingError
@@ -458,6 +461,27 @@ def test_the_file_loads_nothing_and_its_policy_allows_its_own_script_alone(pages
         namespaces = {"http://www.w3.org/2000/svg", "http://www.w3.org/1998/Math/MathML", "http://www.w3.org/1999/xlink"}
         assert {*re.findall(r"\w+://[\w./]+", text)} <= namespaces
         assert len(text) < 100_000
+
+
+@settings(max_examples=25)
+@example("\ud800")
+@example("value 3\ngrad 4")
+@example('그래프 🙂 "<b>\\N & {{trace}}\x00\x1b<!--')
+@given(st.text(min_size=1, max_size=20))
+def test_any_name_is_written_as_it_is(name):
+    x = leaf(2.0, name)
+    receipt = (x * x).graph().steps()
+    text = receipt.html()
+    text.encode()
+    parts = Parts()
+    parts.feed(text)
+    found = json.loads(parts.found[1][1])
+    assert found["tensors"]["i1"]["name"] == name
+    svg = ET.fromstring(re.search(r"<svg.*</svg>", text, re.DOTALL)[0])
+    (group,) = [g for g in svg.iter() if g.get("data-id") == "i1"]
+    lines = {line.get("class"): line.text for line in group if line.get("class")}
+    assert lines == {"value": "value 2", "grad": "grad 4"}
+    assert Receipt.from_json(receipt.to_json()).tensors["i1"].name == name
 
 
 def test_the_page_is_the_same_each_time(pages):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from tinygrad_edu.definitions import compiled, definition_of
 
@@ -47,6 +48,7 @@ SIGNS: dict[type[ast.AST], tuple[str, Callable[..., Any]]] = {
 CURRENT: ContextVar[Transcript] = ContextVar("tinygrad_edu_transcript")  # the one that is being written
 FOREIGN = sys.stdlib_module_names | {"numpy", "scipy"}
 MARK = "<transcript of "
+RULES = "tinygrad_edu.rules"  # the module that a node's compiled rules say they are of
 
 
 def is_ours(function: FunctionType) -> bool:
@@ -71,19 +73,30 @@ def heard(function: Any, /, *args: Any, **keywords: Any) -> Any:
     return CURRENT.get().call(function, *args, **keywords)
 
 
-@functools.lru_cache(maxsize=4096)
+# By function, for as long as it lives.
+_COPIES: WeakKeyDictionary[FunctionType, Any] = WeakKeyDictionary()
+
+
 def instrumented(function: FunctionType) -> Any:
-    """The function, changed so that it tells the current transcript what it does."""
+    """The function, changed so that it tells the current transcript what it does; None where its source is not to be had."""
     if function.__code__.co_filename.startswith(MARK):
         return function
-    definition = definition_of(function)
-    if definition is None:
-        # One that was made by eval, as the rules of nodes are: it gets to what it calls through its globals.
+    if function not in _COPIES:
+        _COPIES[function] = _copied(function)
+    return _COPIES[function]
+
+
+def _copied(function: FunctionType) -> Any:
+    if function.__globals__.get("__name__") == RULES:
+        # It was made by eval, around a rule that it gets to through its globals.
         listening = {
             name: functools.partial(heard, value) if isinstance(value, FunctionType | functools.partial) else value
             for name, value in function.__globals__.items()
         }
         return FunctionType(function.__code__, listening, function.__name__, function.__defaults__, function.__closure__)
+    definition = definition_of(function)
+    if definition is None:
+        return None
     changed = _Changes().visit_whole(copy.deepcopy(definition))
     return compiled(changed, function, function.__globals__, "transcript", {"__t__": HOOKS})
 

@@ -134,8 +134,7 @@ class _Writer:
         y, *residuals = found if op.residuals else (found,)
         if not isinstance(y, np.ndarray):  # as the recorder does: NumPy computes with numbers in other ways than with 0-d arrays
             y = self.transcript.call(np.asarray, y)
-        self.values[node] = y
-        self.transcript.text(y)
+        self.values[node] = self._heard(y, f"the result of {id} {op.name}")
         self.named(y, node.name or self.known.tensors[node].id)
         # The engine computes with what was saved when the node was recorded: the same numbers, in other arrays.
         for saved, again in zip(node.saved, (y, *arrays, *residuals), strict=False):
@@ -160,7 +159,7 @@ class _Writer:
             for vertex, g in found.items():
                 if vertex.dtype.kind == "c":
                     g = found[vertex] = self.transcript.call(g.conj)
-                self.transcript.text(g)
+                self._heard(g, f"the gradient of {tensors[vertex].name or tensors[vertex].id}")
                 self.named(g, f"g_{self.parameters.get(vertex, tensors[vertex].id)}")
             gradients.update(found)
             return dict(found)
@@ -169,6 +168,15 @@ class _Writer:
         with mode(on_pass=overheard):
             engine.cotangents([(self.known.root, gradient)], retain_graph=True)
         return gradients
+
+    def _heard(self, value: Any, what: str) -> Any:
+        """A value that the transcript has seen being made; to write it down as a constant would be wrong for other inputs."""
+        if id(value) not in self.transcript.numbers:
+            raise GraphError(
+                f"to_numpy_source: {what} was computed by something that is no function in Python, and not NumPy's or SciPy's: "
+                "it cannot be written down"
+            )
+        return value
 
     def program(self, gradients: dict[Any, Any]) -> str:
         """All of it as a module with one function."""

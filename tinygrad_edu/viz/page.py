@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.viz.drawing import UNWRITABLE
 from tinygrad_edu.viz.layout import lay_out
 from tinygrad_edu.viz.mathml import mathml
 from tinygrad_edu.viz.options import Options
+from tinygrad_edu.viz.receipt_text import as_text
 from tinygrad_edu.viz.values import written
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def page(receipt: Receipt, seconds: float = SECONDS) -> str:
             "such as the loss of one layer or one time step, or print(graph.steps()), which has no limit"
         )
     style, script = [(HERE / f"steps.{suffix}").read_text("utf-8") for suffix in ("css", "js")]
-    title = f"Backpropagation from {receipt.called(receipt.root)}"
+    title = f"Backpropagation from {_clean(receipt.called(receipt.root))}"
     texts = {
         "policy": f"default-src 'none'; img-src data:; script-src {_hash(script)}; style-src {_hash(style)}; "
         "base-uri 'none'; form-action 'none'",
@@ -63,10 +65,15 @@ def page(receipt: Receipt, seconds: float = SECONDS) -> str:
         "script": script,
         "svg": drawing(receipt, graph, seconds),
         # No < can end the script or begin a comment in it.
-        "trace": json.dumps(trace(receipt, graph), ensure_ascii=False).replace("<", "\\u003c"),
+        "trace": as_text(json.dumps(trace(receipt, graph), ensure_ascii=False)).replace("<", "\\u003c"),
     }
     # In one pass, so that nothing in a text is taken for a place.
     return re.sub(r"\{\{(\w+)\}\}", lambda place: texts[place[1]], (HERE / "steps.html").read_text("utf-8"))
+
+
+def _clean(text: str) -> str:
+    """Text without what neither HTML nor XML has a place for."""
+    return UNWRITABLE.sub("\ufffd", text)
 
 
 def page_of(graph: Graph, seconds: float) -> str:
@@ -77,7 +84,7 @@ def page_of(graph: Graph, seconds: float) -> str:
 def in_a_frame(receipt: Receipt, height: int = 720) -> str:
     """The page within another one: a frame that may run its own script, and neither reach the page around it nor the network."""
     inside = html.escape(page(receipt))
-    about = f"Backpropagation from {html.escape(receipt.called(receipt.root))}, step by step"
+    about = f"Backpropagation from {html.escape(_clean(receipt.called(receipt.root)))}, step by step"
     return (
         f'<iframe sandbox="allow-scripts" title="{about}" srcdoc="{inside}" '
         f'style="width: 100%; height: {height}px; border: 1px solid #c3c7d0;"></iframe>'
@@ -233,7 +240,7 @@ def _longest(receipt: Receipt) -> dict[str, str]:
     for step in receipt.steps:
         for part in step.contributions:
             texts[part.target].append(short(part.total))
-    return {id: max(found, key=len) for id, found in texts.items()}
+    return {id: max(reversed(found), key=len) for id, found in texts.items()}
 
 
 def _label(node: GraphNode, receipt: Receipt, longest: Mapping[str, str]) -> str:
@@ -257,7 +264,7 @@ def _marked(picture: str, nodes: Mapping[str, GraphNode], graph: Graph, longest:
     for name in ("width", "height"):
         svg.attrib.pop(name, None)
     svg.set("role", "group")
-    svg.set("aria-label", f"The graph of {receipt.called(receipt.root)}")
+    svg.set("aria-label", f"The graph of {_clean(receipt.called(receipt.root))}")
     groups = list(svg.iter(f"{{{SVG}}}g"))
     for group in groups:
         kind = group.get("class")
@@ -276,7 +283,7 @@ def _marked(picture: str, nodes: Mapping[str, GraphNode], graph: Graph, longest:
             group.set("data-id", node.id)
             group.set("class", f"node {node.role or 'op'}")
             group.set("role", "img")
-            group.set("aria-label", f"operation {node.op}" if node.kind == "op" else receipt.called(node.id))
+            group.set("aria-label", f"operation {node.op}" if node.kind == "op" else _clean(receipt.called(node.id)))
             # A copy says last which use it is for.
             lines = group.findall(f"{{{SVG}}}text")
             _mark_lines(lines if drawn in nodes else lines[:-1], node, receipt, longest)

@@ -16,7 +16,7 @@ from tinygrad_edu.errors import ArgumentError
 from tinygrad_edu.graph import MODE, Node, Variable, mode
 from tinygrad_edu.singular import careful
 from tinygrad_edu.viz.mathml import parts_of, rule_of
-from tinygrad_edu.viz.receipt_text import FORMAT, array_of, differences, lines, to_plain
+from tinygrad_edu.viz.receipt_text import FORMAT, array_of, as_text, differences, lines, to_plain
 from tinygrad_edu.viz.values import frozen
 from tinygrad_edu.viz.vertices import Vertices
 
@@ -149,7 +149,7 @@ class Receipt(Sequence[Step]):
         >>> Receipt.from_json(receipt.to_json()).diff(receipt)
         ()
         """
-        return json.dumps(to_plain(self), ensure_ascii=False, indent=indent, allow_nan=False)
+        return as_text(json.dumps(to_plain(self), ensure_ascii=False, indent=indent, allow_nan=False))
 
     @classmethod
     def from_json(cls, text: str) -> Self:

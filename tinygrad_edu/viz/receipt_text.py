@@ -79,6 +79,11 @@ def _apart(a: Array, b: Array) -> str:
 FORMAT = "tinygrad_edu receipt 1"
 
 
+def as_text(json: str) -> str:
+    """JSON that can be encoded: half a surrogate pair, which a name may hold, becomes its escape."""
+    return json.encode("utf-8", "backslashreplace").decode()
+
+
 def to_plain(receipt: Receipt) -> dict[str, Any]:
     """The receipt for JSON."""
 

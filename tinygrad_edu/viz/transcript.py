@@ -159,7 +159,14 @@ class Transcript:
             return self.call(f.__func__, f.__self__, *args, **keywords)
         if isinstance(f, FunctionType):
             if is_ours(f):
-                return instrumented(f)(*args, **keywords)
+                changed = instrumented(f)
+                if changed is not None:
+                    return changed(*args, **keywords)
+                if any(isinstance(one, ARRAYS) for one in (*args, *keywords.values())):
+                    raise GraphError(
+                        f"to_numpy_source: the source of {f.__qualname__} is not to be had, so that what it computes cannot be "
+                        "written down: define it in a file"
+                    )
         elif not isinstance(f, type) and isinstance(vars(type(f)).get("__call__"), FunctionType):
             return self.call(type(f).__call__, f, *args, **keywords)
         args = tuple([self.through(value) for value in args])
