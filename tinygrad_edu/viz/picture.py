@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Path: TypeAlias = tuple[Any, ...]  # the boxes around a box, outermost first: names of modules, and `Repeated`
 
-FANOUT = 8  # an input that is used more often is drawn once for each use
+FANOUT = 4  # an input that is used more often is drawn once for each use
 # Operations whose operands may change places, so that the picture need not name them.
 COMMUTATIVE = frozenset({"add", "multiply", "maximum", "minimum"})
 
