@@ -66,9 +66,9 @@ def draw(picture: Picture, options: Options) -> graphviz.Digraph:
         frames[box.path].node(id, label=text("\n".join(box.lines)), id=id, **style)
     for path in sorted(frames, key=len, reverse=True)[:-1]:  # a box is complete before it is put into the one around it
         frames[path[:-1]].subgraph(frames[path])
-    heat, depth = heat_of(picture.arrows), depths(picture.arrows)
+    heat, ranks = heat_of(picture.arrows), depths(picture.arrows)
     for number, arrow in enumerate(picture.arrows):
-        spine = depth[arrow.source] + 1 == depth[arrow.target]
+        spine = ranks[arrow.source] + 1 == ranks[arrow.target]
         style = line(arrow, picture, theme, heat.get(number), spine)
         label = "\n".join(words(arrow) if not large else arrow.lines)
         if label:
