@@ -185,6 +185,13 @@ def test_a_mistake_is_found_and_the_right_program_is_left_alone(case):
     assert name not in right().graph().lint().checks
 
 
+def test_all_pairs_that_are_meant_are_left_alone():
+    x = leaf([1.0, 2.0, 3.0], "x")
+    for pairs in (x[:, None] - x, x.reshape(3, 1) * x, tg.outer(x, x), tg.expand_dims(x, 1) + tg.Tensor([1.0, 2.0, 3.0])):
+        assert pairs.shape == (3, 3)
+        assert pairs.graph().lint() == ()
+
+
 def test_every_check_has_a_pair():
     assert {*CHECKS, "integer-leaf", "unused-parameter"} == {case.split(" ")[0] for case in PAIRS}
 

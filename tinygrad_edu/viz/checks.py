@@ -210,6 +210,8 @@ def _vector_against_column(node: Node, look: Look) -> Iterator[tuple[str, str]]:
     shapes = [vertex.shape for vertex in vertices]
     n = node.shape[0]
     if (n,) in shapes and (n, 1) in shapes:
+        if look.is_op(vertices[shapes.index((n, 1))], "reshape", "expand_dims", "getitem"):
+            return  # somebody made a column in order to get all pairs
         vector, column = (look.name(_known(look, vertices[shapes.index(shape)])) for shape in ((n,), (n, 1)))
         yield (
             f"{vector} of shape ({n},) and {column} of shape ({n}, 1) broadcast to all {n} × {n} pairs",
@@ -285,7 +287,7 @@ def _summed_loss(node: Node, look: Look) -> Iterator[tuple[str, str]]:
     end: Any = node
     while len(look.users[end]) == 1 and look.users[end][0].op.name == "negative":
         end = look.users[end][0]
-    if end is look.root:
+    if end is look.start:
         yield (
             f"the cross-entropy of {product.shape[0]} examples is summed and not divided by their number: the step grows with "
             "the batch",

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.graph import Constant, Cut, Leaf, Node, Variable
 from tinygrad_edu.viz.checks import CHECKS, MOVING
-from tinygrad_edu.viz.structure import operands_of, recorded, scopes_of
-from tinygrad_edu.viz.values import recompute
+from tinygrad_edu.viz.vertices import Vertices
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -58,19 +57,12 @@ class Findings(tuple[Finding, ...]):
         return sorted({finding.check for finding in self})
 
 
-class Look:
+class Look(Vertices):
     """What checks can ask of a graph."""
 
     def __init__(self, graph: Graph, root: Variable) -> None:
-        start: Any = root._node or Constant(root._data, root._data.shape, root._data.dtype)
-        self.order = recorded(start)
-        self.operands = operands_of(self.order)
-        program = scopes_of(self.order, self.operands) or {start: ()}
-        self.root = start
-        self.values: dict[Any, Array] = recompute(root, program, self.operands)
-        self.tensors = dict(zip(program, [node for node in graph.nodes if node.kind == "tensor"], strict=True))
-        made_by = {edge.target: edge.source for edge in graph.edges if edge.position is None}
-        self.ids = {vertex: made_by.get(tensor.id, tensor.id) for vertex, tensor in self.tensors.items()}
+        super().__init__(graph, root)
+        self.values = self.computed()
         self.users: dict[Any, list[Node]] = defaultdict(list)
         for node in self.order:
             for vertex in self.operands[node]:
@@ -117,7 +109,7 @@ def lint(graph: Graph, root: Variable, parameters: Any = ()) -> Findings:
     """See `Graph.lint`."""
     look = Look(graph, root)
     found = [
-        Finding(look.ids[node], name, why, write)
+        Finding(look.operations[node].id, name, why, write)
         for node in look.order
         for name, one in CHECKS.items()
         for why, write in one(node, look)
@@ -159,7 +151,7 @@ def _of_inputs(look: Look) -> Iterator[Finding]:
 
 
 def _differentiated(look: Look, leaf: Any) -> bool:
-    return leaf is look.root or any(leaf is node.inputs[position] for node in look.users[leaf] for position, _ in node.active)
+    return leaf is look.start or any(leaf is node.inputs[position] for node in look.users[leaf] for position, _ in node.active)
 
 
 def _unused(look: Look, parameters: Any) -> Iterator[Finding]:

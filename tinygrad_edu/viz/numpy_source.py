@@ -13,15 +13,14 @@ import numpy as np
 
 from tinygrad_edu import engine
 from tinygrad_edu.errors import GraphError, ReleasedError
-from tinygrad_edu.graph import RELEASED, Constant, Leaf, Node, Variable, mode
+from tinygrad_edu.graph import RELEASED, Leaf, Node, Variable, mode
 from tinygrad_edu.viz.instrument import CURRENT
 from tinygrad_edu.viz.mathml import parts_of
-from tinygrad_edu.viz.structure import operands_of, recorded, scopes_of
 from tinygrad_edu.viz.transcript import ARRAYS, Line, Transcript
+from tinygrad_edu.viz.vertices import Vertices
 
 if TYPE_CHECKING:
     from tinygrad_edu.viz.graph import Graph
-    from tinygrad_edu.viz.structure import GraphNode
 
 TEMPLATE = '''\
 """{title} and its gradients, written out from a recorded graph: plain NumPy.
@@ -45,35 +44,22 @@ def value_and_gradients({parameters}):
 
 def numpy_source(graph: Graph, root: Variable, gradient: Any = None) -> str:
     """The program; see `Graph.to_numpy_source`."""
-    start: Any = root._node or Constant(root._data, root._data.shape, root._data.dtype)
-    order = recorded(start)
-    operands = operands_of(order)
-    program = scopes_of(order, operands) or {start: ()}
-    drawn = dict(zip(program, [node for node in graph.nodes if node.kind == "tensor"], strict=True))
-    operation = {edge.target: edge.source for edge in graph.edges if edge.position is None}
-    writer = _Writer()
+    writer = _Writer(Vertices(graph, root))
     token = CURRENT.set(writer.transcript)
     try:
         with np.errstate(all="ignore"):
-            for vertex, node in drawn.items():
-                if not isinstance(vertex, Node):
-                    writer.given(vertex, node)
-            for vertex in order:
-                writer.forward(vertex, operands[vertex], drawn[vertex].name or drawn[vertex].id, operation[drawn[vertex].id])
-            if not np.array_equal(writer.values[start], root._data, equal_nan=root._data.dtype.kind in "fc"):
-                raise GraphError(
-                    "to_numpy_source: computed again, the result is another one: an operation is random, or an array has changed"
-                )
-            gradients = writer.backward(root, gradient, {vertex: node.id for vertex, node in drawn.items()}, operation)
+            writer.forward()
+            gradients = writer.backward(gradient)
     finally:
         CURRENT.reset(token)
-    return writer.program(start, gradients)
+    return writer.program(gradients)
 
 
 class _Writer:
     """What is known of the program while it is written."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Vertices) -> None:
+        self.known = known
         self.transcript = Transcript()
         self.values: dict[Any, Any] = {}  # by vertex
         self.names: dict[int, str] = {}  # of the variables that are not just numbered
@@ -94,8 +80,23 @@ class _Writer:
             self.names[number] = free
         return self.names[number]
 
-    def given(self, vertex: Any, node: GraphNode) -> None:
+    def forward(self) -> None:
+        """The inputs, and all operations."""
+        known = self.known
+        for vertex in known.tensors:
+            if not isinstance(vertex, Node):
+                self.given(vertex)
+        for vertex in known.order:
+            self.operation(vertex)
+        found, before = self.values[known.start], known.root._data
+        if not np.array_equal(found, before, equal_nan=before.dtype.kind in "fc"):
+            raise GraphError(
+                "to_numpy_source: computed again, the result is another one: an operation is random, or an array has changed"
+            )
+
+    def given(self, vertex: Any) -> None:
         """An input: a parameter of the program, or numbers that stand in it."""
+        node = self.known.tensors[vertex]
         data = self.values[vertex] = vertex.data
         if data is None:
             raise ReleasedError(
@@ -110,9 +111,9 @@ class _Writer:
                 self.transcript.given(data)
                 self.named(data, node.id)
 
-    def forward(self, node: Node, operands: list[Any], name: str, operation: str) -> None:
+    def operation(self, node: Node) -> None:
         """One operation, computed again."""
-        op = node.op
+        op, operands, id = node.op, self.known.operands[node], self.known.operations[node].id
         if op.rules is None:
             raise GraphError(
                 f"to_numpy_source: {op.name} is one node for a whole computation, as checkpoint and custom_vjp make it, and has no "
@@ -120,7 +121,7 @@ class _Writer:
             )
         if node.saved is RELEASED:
             raise ReleasedError(
-                f"to_numpy_source: the arrays of {operation} {op.name} were released by backward(): write the source before, or "
+                f"to_numpy_source: the arrays of {id} {op.name} were released by backward(): write the source before, or "
                 "call backward(retain_graph=True)"
             )
         arrays = []
@@ -128,30 +129,31 @@ class _Writer:
             # An elementwise operation is given what was before the Repeat: NumPy broadcasts by itself.
             repeated = op.elementwise and isinstance(vertex, Node) and vertex.op.name == "broadcast_to"
             arrays.append(self.values[vertex.inputs[0] if repeated and vertex.inputs[0] in self.values else vertex])
-        self.transcript.lines.append(Line(f"# {operation} {op.name}: {parts_of(op.formula)[0]}" if op.formula else f"# {op.name}"))
+        self.transcript.lines.append(Line(f"# {id} {op.name}: {parts_of(op.formula)[0]}" if op.formula else f"# {op.name}"))
         found = self.transcript.call(op.forward, *([arrays] if op.variadic else arrays), **node.params)
         y, *residuals = found if op.residuals else (found,)
         if not isinstance(y, np.ndarray):  # as the recorder does: NumPy computes with numbers in other ways than with 0-d arrays
             y = self.transcript.call(np.asarray, y)
         self.values[node] = y
         self.transcript.text(y)
-        self.named(y, name)
+        self.named(y, node.name or self.known.tensors[node].id)
         # The engine computes with what was saved when the node was recorded: the same numbers, in other arrays.
         for saved, again in zip(node.saved, (y, *arrays, *residuals), strict=False):
             if isinstance(saved, ARRAYS) and isinstance(again, ARRAYS):
                 self.transcript.same(saved, again)
 
-    def backward(self, root: Variable, gradient: Any, ids: dict[Any, str], operation: dict[str, str]) -> dict[Any, Any]:
+    def backward(self, gradient: Any) -> dict[Any, Any]:
         """The engine's own pass, overheard. Returns the gradients by leaf."""
+        tensors = self.known.tensors
 
         def overheard(run: Any, order: list[Any], seeds: dict[Any, Any], *how: Any, **options: Any) -> dict[Any, Any]:
             for vertex, seed in seeds.items():
                 self.transcript.given(seed)
-                self.named(seed, f"g_{vertex.name or ids[vertex]}")
+                self.named(seed, f"g_{vertex.name or tensors[vertex].id}")
 
             def announced() -> Iterator[Any]:
                 for node in order:
-                    self.transcript.lines.append(Line(f"# backward through {operation[ids[node]]} {node.op.name}"))
+                    self.transcript.lines.append(Line(f"# backward through {self.known.operations[node].id} {node.op.name}"))
                     yield node
 
             found: dict[Any, Any] = self.transcript.call(run, announced(), seeds, *how, **options)
@@ -159,17 +161,18 @@ class _Writer:
                 if vertex.dtype.kind == "c":
                     g = found[vertex] = self.transcript.call(g.conj)
                 self.transcript.text(g)
-                self.named(g, f"g_{self.parameters.get(vertex, ids[vertex])}")
+                self.named(g, f"g_{self.parameters.get(vertex, tensors[vertex].id)}")
             gradients.update(found)
             return dict(found)
 
         gradients: dict[Any, Any] = {}
         with mode(on_pass=overheard):
-            engine.cotangents([(root, gradient)], retain_graph=True)
+            engine.cotangents([(self.known.root, gradient)], retain_graph=True)
         return gradients
 
-    def program(self, start: Any, gradients: dict[Any, Any]) -> str:
+    def program(self, gradients: dict[Any, Any]) -> str:
         """All of it as a module with one function."""
+        start = self.known.start
         numbers = self.transcript.numbers
         value = numbers[id(self.values[start])]
         by_leaf = {self.parameters[leaf]: numbers[id(g)] for leaf, g in gradients.items()}

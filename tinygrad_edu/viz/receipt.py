@@ -13,12 +13,12 @@ import numpy as np
 
 from tinygrad_edu import engine
 from tinygrad_edu.errors import ArgumentError
-from tinygrad_edu.graph import MODE, Constant, Node, Variable, mode
+from tinygrad_edu.graph import MODE, Node, Variable, mode
 from tinygrad_edu.singular import careful
 from tinygrad_edu.viz.mathml import parts_of, rule_of
 from tinygrad_edu.viz.receipt_text import FORMAT, array_of, differences, lines, to_plain
-from tinygrad_edu.viz.structure import operands_of, recorded, scopes_of
-from tinygrad_edu.viz.values import frozen, recompute
+from tinygrad_edu.viz.values import frozen
+from tinygrad_edu.viz.vertices import Vertices
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -223,24 +223,16 @@ class Receipt(Sequence[Step]):
 
 def receipt(graph: Graph, root: Variable, gradient: Any = None) -> Receipt:
     """The steps of backward from ``root``, whose graph is ``graph``; see `Graph.steps`."""
-    start: Any = root._node or Constant(root._data, root._data.shape, root._data.dtype)
-    order = recorded(start)
-    operands = operands_of(order)
-    program = scopes_of(order, operands) or {start: ()}
-    nodes = {node.id: node for node in graph.nodes}
-    tensors = dict(zip(program, [node for node in graph.nodes if node.kind == "tensor"], strict=True))
-    made_by = {edge.target: edge.source for edge in graph.edges if edge.position is None}
-    values = recompute(root, program, operands)
+    known = Vertices(graph, root)
+    tensors, values = known.tensors, known.computed()
 
     ledger = _Ledger(MODE.get().on_pass)
     with np.errstate(all="ignore"), mode(on_pass=ledger.watch):
         found = engine.cotangents([(root, gradient)], retain_graph=True)
-    steps = tuple(
-        _step(visit, operands[visit.vertex], tensors, nodes[made_by[tensors[visit.vertex].id]]) for visit in ledger.visits
-    )
+    steps = tuple(_step(visit, known.operands[visit.vertex], tensors, known.operations[visit.vertex]) for visit in ledger.visits)
     return Receipt(
-        tensors[start].id,
-        ledger.seeds[start],
+        tensors[known.start].id,
+        ledger.seeds[known.start],
         {t.id: Value(t.id, t.name, t.role, values.get(vertex)) for vertex, t in tensors.items()},
         steps,
         {tensors[vertex].id: frozen(g) for vertex, g in found.items()},
