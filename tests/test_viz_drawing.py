@@ -256,7 +256,7 @@ def test_a_module_that_runs_twice_has_one_box():
 
 
 def test_an_input_is_drawn_once_for_each_use_where_these_are_many():
-    few, many = recurrent(8).graph(max_nodes=None, detail="full"), recurrent(30).graph(max_nodes=None, detail="full")
+    few, many = recurrent(4).graph(max_nodes=None, detail="full"), recurrent(30).graph(max_nodes=None, detail="full")
     assert len(node_lines(few.dot().source)) == len(few.nodes)
     source = many.dot().source
     found = node_lines(source)

@@ -185,6 +185,11 @@ def test_a_notebook_never_shows_an_error(tmp_path, monkeypatch, script):
     assert re.search(r"\(no picture: dot (failed|did not)", bundle["text/plain"]) or script == "echo no svg"
 
 
-def test_a_notebook_shows_what_is_left_when_even_the_tree_fails(monkeypatch, no_graphviz):
-    monkeypatch.setattr("tinygrad_edu.viz.text.tree", None)
-    assert leaf(2, "x").graph()._repr_mimebundle_()["text/plain"].startswith("Graph(0 operations, 1 tensors)\n(no picture: ")
+@pytest.mark.parametrize("error", [TypeError, MemoryError, RecursionError, AttributeError, AssertionError])
+def test_a_notebook_shows_what_is_left_when_even_the_tree_fails(monkeypatch, no_graphviz, error):
+    def fail(*_):
+        raise error("on purpose")
+
+    monkeypatch.setattr("tinygrad_edu.viz.text.tree", fail)
+    bundle = leaf(2, "x").graph()._repr_mimebundle_()
+    assert bundle["text/plain"].startswith("Graph(0 operations, 1 tensors)\n(no picture: on purpose)")

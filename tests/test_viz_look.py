@@ -43,7 +43,7 @@ def test_tensors_are_arrows_with_their_shapes():
     assert edges["o1", "o3"][0]["label"] == " (2, 2) "
     assert edges["i1", "o1"][0]["label"] == " a "
     assert edges["i1", "o1"][1]["label"] == " b "
-    assert edges["o5", "t5"] == [{"id": "e9", "weight": "4"}]
+    assert edges["o5", "t5"] == [{"id": "e9", "weight": "8"}]
     assert nodes["i2"]["label"] == "w\\n(2,)"
 
 

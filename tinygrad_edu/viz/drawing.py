@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from tinygrad_edu.viz.options import Options
     from tinygrad_edu.viz.picture import Arrow, Box, Path, Picture
 
-# In a picture of more boxes, Graphviz puts less effort into straight lines, and arrows do not name operands: each of their labels
-# costs as much time as a box.
+# In a picture of more boxes, Graphviz puts less effort into straight lines, keeps no room for what stands beside arrows, and these
+# do not name operands: each of their labels would cost as much time as a box.
 LARGE = 300
 EFFORT = "0.1"  # iterations for each node; more are hardly seen
 
@@ -65,12 +66,13 @@ def draw(picture: Picture, options: Options) -> graphviz.Digraph:
         frames[box.path].node(id, label=text("\n".join(box.lines)), id=id, **style)
     for path in sorted(frames, key=len, reverse=True)[:-1]:  # a box is complete before it is put into the one around it
         frames[path[:-1]].subgraph(frames[path])
-    heat = heat_of(picture.arrows)
+    heat, ranks = heat_of(picture.arrows), depths(picture.arrows)
     for number, arrow in enumerate(picture.arrows):
-        style = line(arrow, picture, theme, heat.get(number))
+        spine = ranks[arrow.source] + 1 == ranks[arrow.target]
+        style = line(arrow, picture, theme, heat.get(number), spine)
         label = "\n".join(words(arrow) if not large else arrow.lines)
         if label:
-            style["label"] = text(f" {label} ".replace("\n", " \n "))
+            style["xlabel" if large else "label"] = text(f" {label} ".replace("\n", " \n "))
         drawing.edge(arrow.source, arrow.target, id=f"e{number + 1}", **style)
     return drawing
 
@@ -139,15 +141,25 @@ def words(arrow: Arrow) -> list[str]:
     return [arrow.operand] if arrow.operand else arrow.lines
 
 
-def line(arrow: Arrow, picture: Picture, theme: Theme, heat: int | None) -> dict[str, str]:
-    """The attributes of an arrow. The main line of a computation pulls hard, so that it stands straight, and inputs come to it from
-    the side."""
+def depths(arrows: Sequence[Arrow]) -> Counter[str]:
+    """How long the longest way is from an input to every box."""
+    depth: Counter[str] = Counter()
+    for arrow in arrows:  # in the order of the program
+        if not arrow.again:
+            depth[arrow.target] = max(depth[arrow.target], depth[arrow.source] + 1)
+    return depth
+
+
+def line(arrow: Arrow, picture: Picture, theme: Theme, heat: int | None, spine: bool) -> dict[str, str]:
+    """The attributes of an arrow. The longest line of a computation, its ``spine``, pulls hard, so that it stands straight, and the
+    others come to it from the side."""
     style: dict[str, str] = {}
     source, target = picture.boxes[arrow.source], picture.boxes[arrow.target]
     if arrow.again:
         style |= {"constraint": "false", "style": "dashed", "color": theme.block[0], "penwidth": "1.6"}
     elif arrow.main:
-        style["weight"] = "4" if target.kind == "tensor" else "2"
+        if spine:
+            style["weight"] = "8"
         if source.path != target.path and target.kind != "tensor":
             style["minlen"] = "2"  # a module begins below what it is given; its parameters would otherwise stand beside that
     if heat is not None:

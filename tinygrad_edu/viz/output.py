@@ -8,7 +8,6 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 from warnings import warn
 
-from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.viz.options import LEAST, Options
 
 if TYPE_CHECKING:
@@ -200,6 +199,6 @@ class Output:
                 bundle["text/vnd.mermaid"] = self.mermaid()
             else:
                 bundle["image/svg+xml"] = self.picture("svg", seconds=NOTEBOOK_SECONDS).decode()
-        except (TinygradError, OSError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        except Exception as error:
             bundle["text/plain"] += f"\n(no picture: {error})"
         return bundle

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Path: TypeAlias = tuple[Any, ...]  # the boxes around a box, outermost first: names of modules, and `Repeated`
 
-FANOUT = 8  # an input that is used more often is drawn once for each use
+FANOUT = 4  # an input that is used more often is drawn once for each use
 # Operations whose operands may change places, so that the picture need not name them.
 COMMUTATIVE = frozenset({"add", "multiply", "maximum", "minimum"})
 
@@ -179,6 +179,8 @@ class Composition:
                 box.facts = self.brief(made) if item.times > 1 else made.label.removeprefix(made.name or "").strip("\n").split("\n")
             if made is not None and len(wiring.into[item.members[0]]) == 1:
                 box.flow = growth(wiring.nodes[wiring.into[item.members[0]][0].source], made)
+                if lead.op == "broadcast_to":  # also of a single row
+                    box.flow = 1
         else:
             inside = [wiring.nodes[wiring.result[member]] for member in item.members if wiring.result[member]]
             looks = marks([*members, *inside])
