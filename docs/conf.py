@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -14,6 +17,7 @@ from sphinx.application import Sphinx
 
 import tinygrad_edu as tg
 from tinygrad_edu.registry import REGISTRY
+from tinygrad_edu.viz.page import in_a_frame
 
 project = "tinygrad_edu"
 author = "tinygrad_edu contributors"
@@ -155,9 +159,26 @@ class OpReference(Generated):
                 yield from [f".. autofunction:: tinygrad_edu.{name}", ""]
 
 
+# ------------------------------------------------------------------------------------------------------------ steps pages
+
+
+class Steps(Directive):
+    """The page of the receipt that the first block of Python above leaves in ``receipt``, in a frame."""
+
+    def run(self) -> list[nodes.Node]:
+        text = Path(self.state.document.current_source or self.state.document["source"]).read_text("utf-8")
+        block = re.search(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        assert block, "the page has no block of Python"
+        namespace: dict[str, Any] = {}
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(block[1], namespace)
+        return [nodes.raw("", in_a_frame(namespace["receipt"]), format="html")]
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx. The docstrings are changed before napoleon (priority 500) reads them."""
     app.connect("autodoc-process-docstring", prepare, priority=400)
     app.connect("autodoc-skip-member", skip_operations)
+    app.add_directive("steps", Steps)
     app.add_directive("op-table", OpTable)
     app.add_directive("op-reference", OpReference)

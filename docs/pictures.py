@@ -15,19 +15,25 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# For every picture, the page whose first block of Python leaves the graph in a variable called `picture`.
-PICTURES = {"readme": "README.md"}
+# For every picture, the page whose code leaves the graph in a variable, and the variable.
+PICTURES = {
+    "readme": ("README.md", "picture"),
+    **{f"graph_{name}": ("docs/graphs.md", name) for name in ("ops", "full", "values", "problems", "cost", "closed")},
+    **{f"graph_{name}": ("docs/graphs.md", name) for name in ("unrolled", "folded", "second", "dark", "difference")},
+}
 
 
 def graph(name: str) -> Any:
-    """The graph that the page's code leaves in `picture`."""
-    page = (ROOT / PICTURES[name]).read_text("utf-8")
-    block = re.search(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert block, f"{PICTURES[name]} has no block of Python"
+    """The graph that the page's code leaves in the picture's variable. What the page does after that is not run."""
+    page, variable = PICTURES[name]
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
     namespace: dict[str, Any] = {}
     with contextlib.redirect_stdout(io.StringIO()):
-        exec(block[1], namespace)
-    return namespace["picture"]
+        for block in blocks:
+            exec(block, namespace)
+            if variable in namespace:
+                return namespace[variable]
+    raise AssertionError(f"no block of Python in {page} makes a variable {variable!r}")
 
 
 def step_size() -> None:
@@ -67,7 +73,7 @@ def main() -> None:
         picture = graph(name)
         picture.render(target)
         picture.render(target.with_suffix(".dot"))
-        print(f"docs/images/{name}.svg: {len(picture.nodes)} nodes")
+        print(f"docs/images/{name}.svg: {picture!r}")
 
 
 if __name__ == "__main__":

@@ -118,9 +118,13 @@ def test_the_net_learns_to_read(seed, capsys):
 
 
 def test_without_dot_the_graph_is_text(tmp_path):
-    result = run("demo", "--epochs", "1", "--out", "results", cwd=tmp_path, PATH="")
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text("import sys\nsys.modules['pygraphviz'] = None\n", "utf-8")
+    path = os.pathsep.join([str(hidden), str(ROOT)])
+    result = run("demo", "--epochs", "1", "--out", "results", cwd=tmp_path, PATH="", PYTHONPATH=path)
     assert (result.returncode, result.stderr) == (0, "")
-    assert "the graph of one loss; for a picture install Graphviz, for instance apt install graphviz\n" in result.stdout
+    assert "the graph of one loss; for a picture, pip install 'tinygrad-edu[render]'\n" in result.stdout
     assert (tmp_path / "results" / "graph.dot").read_text("utf-8").startswith("digraph")
     assert not (tmp_path / "results" / "graph.svg").exists()
 
@@ -305,3 +309,121 @@ def test_a_name_that_the_output_cannot_encode(tmp_path):
     result = run("demo", "--epochs", "1", "--out", "naïve-\udcff", cwd=tmp_path, PYTHONIOENCODING="ascii")
     assert (result.returncode, result.stderr) == (0, "")
     assert r"na\xefve-\udcff/history.csv: loss" in result.stdout
+
+
+# --------------------------------------------------------------------------------------------------- the graph of a script
+
+
+SCRIPT = """
+import sys
+import numpy as np
+import tinygrad_edu as tg
+x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+loss = (tg.sin(x) * x).sum()
+picture = loss.graph(show=())
+other = tg.exp(x)
+def make():
+    return tg.sqrt(x)
+number = 3
+print("the script", sys.argv[1:])
+if "fail" in sys.argv:
+    1 / 0
+if "exit" in sys.argv:
+    sys.exit(int(sys.argv[-1]))
+"""
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(SCRIPT, "utf-8")
+    return "train.py"
+
+
+def test_the_graph_of_a_script_is_a_tree(script, capsys):
+    assert cli.main(["graph", f"{script}:loss"]) == 0
+    output = capsys.readouterr()
+    assert output.out == "t3 () = Sum(t2)\nt2 (2,) = ×(t1, x (2,))\nt1 (2,) = sin(x)\n"
+    assert output.err == "the script []\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "tree"),
+    [("train.py", "t1 (2,) = exp(x (2,))\n"), ("train.py:make", "t1 (2,) = √(x (2,))\n"), ("train.py:x", "x (2,)\n")],
+)
+def test_a_name_says_which_tensor(script, capsys, target, tree):
+    assert cli.main(["graph", target]) == 0
+    assert capsys.readouterr().out == tree
+
+
+def test_a_graph_of_the_script_s_own_keeps_what_it_shows(script, capsys):
+    assert cli.main(["graph", "train.py:picture", "--max-nodes", "20"]) == 0
+    assert capsys.readouterr().out == "t3 = Sum(t2)\nt2 = ×(t1, x)\nt1 = sin(x)\n"
+
+
+def test_options_reach_the_picture(script, capsys):
+    arguments = ["--out", "g.dot", "--detail", "full", "--show", "shape,grad", "--theme", "dark", "--direction", "right"]
+    assert cli.main(["graph", "train.py:loss", *arguments]) == 0
+    assert capsys.readouterr().out == "g.dot: Graph(3 operations, 4 tensors)\n"
+    source = Path("g.dot").read_text("utf-8")
+    assert "rankdir=LR" in source
+    assert re.search(r"grad \[1\.38\d, 0\.07\d+\]", source)
+    assert "t1 [label=" in source
+    assert 'bgcolor="#14161B"' in source
+
+
+@needs_dot
+def test_the_picture_of_a_script(script, capsys):
+    assert cli.main(["graph", "train.py:loss", "--out", "g.svg", "--depth", "0"]) == 0
+    assert "3 operations" in texts(Path("g.svg"))
+    capsys.readouterr()
+
+
+def test_a_script_finds_its_arguments(script, capsys):
+    before = sys.argv, list(sys.path)
+    assert cli.main(["graph", "train.py:loss", "one", "two"]) == 0
+    assert capsys.readouterr().err == "the script ['one', 'two']\n"
+    assert (sys.argv, sys.path) == before
+    assert cli.main(["graph", "train.py:loss", "exit", "0"]) == 0
+
+
+def test_a_script_that_fails_shows_its_own_traceback(script, capsys):
+    assert cli.main(["graph", "train.py", "fail"]) == 1
+    error = capsys.readouterr().err
+    assert error.splitlines()[1] == "Traceback (most recent call last):"
+    assert error.splitlines()[2] == '  File "train.py", line 14, in <module>'
+    assert error.splitlines()[-1] == "ZeroDivisionError: division by zero"
+    assert "tinygrad_edu" not in error
+    assert cli.main(["graph", "train.py", "exit", "3"]) == 1
+    assert "train.py: the script ended with exit status 3\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("train.py:los", "train.py: the script has no variable 'los'; its tensors are x, loss, picture, other"),
+        ("train.py:number", "train.py: number is a int, and neither a tensor nor a graph"),
+        ("nowhere.py", "nowhere.py: there is no such file; give the path of a Python script, as in graph train.py:loss"),
+        ("empty.py", "empty.py: no variable of the script holds a recorded tensor when it ends; name one that does"),
+    ],
+)
+def test_what_is_not_in_the_script(script, capsys, target, message):
+    Path("empty.py").write_text("x = 1\n", "utf-8")
+    assert cli.main(["graph", target]) == 1
+    assert f"tinygrad-edu: {message}" in capsys.readouterr().err
+
+
+def test_a_syntax_error_is_the_script_s(script, capsys):
+    Path("broken.py").write_text("x = (\n", "utf-8")
+    assert cli.main(["graph", "broken.py"]) == 1
+    assert "SyntaxError: '(' was never closed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--detail", "all"], ["--max-nodes", "3"], ["--depth", "x"], ["--theme", "pink"]])
+def test_wrong_options_of_graph(script, capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["graph", "train.py:loss", *arguments])
+    assert caught.value.code == 2
+    assert "usage: tinygrad-edu graph" in capsys.readouterr().err
+    assert cli.main(["graph", "train.py:loss", "--show", "shap"]) == 1
+    assert "'shap' cannot be shown" in capsys.readouterr().err

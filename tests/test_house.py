@@ -27,6 +27,7 @@ HOUSE = {
     "memory": "",
     "tree": "",
     "places": "",
+    "definitions": "",
     "graph": "places",
     "cuts": "places graph",
     "registry": "errors signatures",
@@ -40,7 +41,7 @@ HOUSE = {
     "guard": "errors places graph",
     "anomaly": "errors tree places graph singular",
     "changes": "errors graph recording",
-    "viz": "errors graph registry primitive engine",
+    "viz": "errors definitions graph registry recording singular primitive engine",
     "numpy_protocol": "errors tree graph registry primitive ops",
     "tensor": "errors graph cuts registry recording primitive ops engine changes numpy_protocol",
     "explain": "errors graph cuts singular engine anomaly tensor",
@@ -51,13 +52,14 @@ HOUSE = {
     "nn": "errors graph ops tensor",
     "optim": "errors graph tensor",
     "data": "errors tensor",
-    "testing": "errors places signatures graph registry singular primitive ops engine guard viz tensor transforms",
+    "testing": "errors places definitions signatures graph registry singular primitive ops engine guard viz tensor transforms",
     "hypothesis_types": "tensor testing",
     "_entry": "testing",
     "__init__": "errors memory graph registry singular primitive conventions ops guard anomaly viz tensor explain transforms "
     "jacobians opaque implicit nn optim data testing hypothesis_types",
     "demo": "errors graph nn optim data tensor testing",
-    "cli": "errors demo __init__",
+    "script": "errors tensor viz",
+    "cli": "errors demo script viz __init__",
     "__main__": "cli",
 }
 

@@ -509,7 +509,7 @@ ENGINE = {
     ),
     "the gradient is not conjugated": (engine, "cotangents", "found[vertex].conj()", "found[vertex]"),
     "the recorded gradient is not conjugated": (engine, "cotangents", "_conjugate(vertex, g)", "g"),
-    "another dtype": (engine, "_pull_back", "part = _as_dtype(part, vertex.dtype)", "pass"),
+    "another dtype": (engine, "_pull_back", "part = as_dtype(part, vertex.dtype)", "pass"),
     "views are handed out": (engine, "owned", "or array.base is not None", ""),
     "shared arrays are handed out": (engine, "owned", "or getrefcount(array) > UNSHARED", ""),
     "residuals keep no history": (

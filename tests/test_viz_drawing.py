@@ -12,7 +12,6 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
-import graphviz
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -72,7 +71,7 @@ def edge_lines(source):
 
 
 def test_every_node_and_edge_is_drawn_once():
-    graph = network().graph()
+    graph = network().graph(detail="full")
     source = graph.dot().source
     assert node_lines(source).keys() == {node.id for node in graph.nodes}
     assert [edge[:2] for edge in edge_lines(source)] == [(edge.source, edge.target) for edge in graph.edges]
@@ -80,7 +79,7 @@ def test_every_node_and_edge_is_drawn_once():
 
 def test_shape_and_colour_tell_the_role():
     x = leaf(2, "x")
-    found = node_lines((tg.sin(x) * 3).graph().dot().source)
+    found = node_lines((tg.sin(x) * 3).graph(detail="full").dot().source)
     looks = {
         id: (re.search(r"shape=(\w+)", text)[1], "fillcolor" in text and re.search(r"fillcolor=(\S+)", text)[1])
         for id, (text, _) in found.items()
@@ -95,7 +94,7 @@ def test_shape_and_colour_tell_the_role():
 
 def test_operands_that_cannot_change_places_are_named():
     x, y = leaf(2, "x"), leaf(3, "y")
-    source = ((x - y) * y).graph().dot().source
+    source = ((x - y) * y).graph(detail="full").dot().source
     labels = {edge[:2]: re.findall(r'label="? ?(\w+)', edge[2]) for edge in edge_lines(source)}
     assert labels["i1", "o1"] == ["a"]
     assert labels["i2", "o1"] == ["b"]
@@ -108,7 +107,7 @@ def test_an_operation_explains_itself():
 
 
 def test_an_unlabelled_tensor_is_still_visible():
-    found = node_lines((tg.sin(leaf(1)) * 2).graph(show=()).dot().source)
+    found = node_lines((tg.sin(leaf(1)) * 2).graph(show=(), detail="full").dot().source)
     assert "shape=point" in found["t1"][0]
 
 
@@ -166,13 +165,13 @@ def shown(label):
     return [line.replace("\xa0", " ") for line in label.split("\n") if line]
 
 
-def texts_of(graph):
-    """The lines of text in each node and box of the SVG, by DOT id."""
+def texts_of(graph, *kinds):
+    """The lines of text in each node and box, or in each edge, of the SVG, by DOT id."""
     root = ET.fromstring(graph.dot().pipe("svg"))
     return {
         group.find(f"{SVG}title").text: [text.text.replace("\xa0", " ") for text in group.findall(f".//{SVG}text")]
         for group in root.iter(f"{SVG}g")
-        if group.get("class") in ("node", "cluster")
+        if group.get("class") in (kinds or ("node", "cluster"))
     }
 
 
@@ -185,7 +184,7 @@ def test_text_is_shown_as_it_was_written(texts):
         with mode(scope=("module", f"{number}: {text}")):
             total = leaf(1, text) + total
     total.name = texts[0]
-    graph = total.graph(show=())
+    graph = total.graph(show=(), detail="full")
     found = texts_of(graph)
     for node in graph.nodes:
         if node.kind == "tensor":
@@ -195,19 +194,36 @@ def test_text_is_shown_as_it_was_written(texts):
 
 
 @needs_dot
+@given(st.lists(names, min_size=1, max_size=3), names)
+@settings(max_examples=40, derandomize=True, deadline=None)
+def test_text_beside_arrows_and_highlights_is_shown_as_it_was_written(texts, reason):
+    y = leaf(0, "x")
+    for text in texts:
+        y = tg.sin(y)
+        y.name = text
+    last = tg.sin(y)
+    graph = last.graph(show=(), highlight={last: reason})
+    found = texts_of(graph, "edge")
+    for number, text in enumerate(texts, 1):
+        lines = [line for line in shown(text) if line]
+        assert [line.strip() for line in found[f"o{number}->o{number + 1}"]] == [line.strip() for line in lines if line.strip()]
+    assert texts_of(graph)[f"o{len(texts) + 1}"] == ["sin", *shown(reason)]
+
+
+@needs_dot
 def test_a_user_s_operation_is_shown_as_it_was_written():
-    @tg.primitive(label='<f> "&amp;" \\N')
+    @tg.primitive(label='<f> "&amp;" \\N\n2')
     def f(a):
         """y = <b>a & "b"\\N</b>"""
         return a * 1
 
     f.vjp(a=lambda g: g)
-    assert texts_of(f(leaf(1)).graph())["o1"] == ['<f> "&amp;" \\N']
+    assert texts_of(f(leaf(1)).graph())["o1"] == ['<f> "&amp;" \\N', "2"]
 
 
 def test_no_id_is_made_of_a_user_s_text():
     with mode(scope=("a -> b", "node")):
-        source = (leaf(1, "digraph") * leaf(2, "x:n")).graph().dot().source
+        source = (leaf(1, "digraph") * leaf(2, "x:n")).graph(detail="full").dot().source
     assert set(node_lines(source)) == {"i1", "i2", "o1", "t1"}
     assert {box for _, boxes in node_lines(source).values() for box in boxes} == {"cluster_1", "cluster_2"}
 
@@ -216,7 +232,7 @@ def test_no_id_is_made_of_a_user_s_text():
 
 
 def test_boxes_nest_like_modules():
-    graph = network().graph()
+    graph = network().graph(detail="full")
     found = node_lines(graph.dot().source)
     scopes = {node.id: node.scope for node in graph.nodes}
     boxes = {scopes[id]: stack for id, (_, stack) in found.items()}
@@ -234,38 +250,33 @@ def test_a_module_that_runs_twice_has_one_box():
         with mode(scope=("Cell",)):
             y = tg.sin(y)
         y = tg.exp(y)
-    source = y.graph().dot().source
+    source = y.graph(detail="full").dot().source
     assert source.count("subgraph") == 1
     assert [len(boxes) for id, (_, boxes) in node_lines(source).items() if id[0] == "o"] == [0, 0, 1, 1]
 
 
-def test_a_small_graph_draws_an_input_once_and_a_large_one_beside_its_uses():
-    small, large = recurrent(10).graph(), recurrent(30).graph()
-    assert len(node_lines(small.dot().source)) == len(small.nodes)
-    source = large.dot().source
+def test_an_input_is_drawn_once_for_each_use_where_these_are_many():
+    few, many = recurrent(4).graph(max_nodes=None, detail="full"), recurrent(30).graph(max_nodes=None, detail="full")
+    assert len(node_lines(few.dot().source)) == len(few.nodes)
+    source = many.dot().source
     found = node_lines(source)
-    copies = [id for id in found if id.startswith("i2")]
-    assert len(copies) == 6  # a step has 3 operations, so a drawing serves 5 of the 30 steps
-    assert len({found[id] for id in copies}) == 1
+    copies = [id for id in found if re.fullmatch(r"i2(_\d+)?", id)]
+    assert copies == [f"i2_{number}" for number in range(1, 31)]
+    assert [re.search(r"use \d+ of 30", found[id][0])[0] for id in copies] == [f"use {number} of 30" for number in range(1, 31)]
     into = Counter(target for _, target, _ in edge_lines(source))
-    assert into == Counter(edge.target for edge in large.edges)
-    assert {source for source, _, _ in edge_lines(source)} <= found.keys()
+    assert into == Counter(edge.target for edge in many.edges)
+    assert Counter(start for start, _, _ in edge_lines(source))["i2_7"] == 1
+    assert {start for start, _, _ in edge_lines(source)} <= found.keys()
 
 
 @needs_dot
 def test_a_module_stands_below_the_one_before():
-    graph = network().graph()
+    graph = network().graph(detail="full")
     plain = graph.dot().pipe("plain").decode()
     height = {id: float(y) for id, y in re.findall(r"^node (\S+) \S+ (\S+)", plain, re.MULTILINE)}
     names = ["0: Linear", "1: Sigmoid", "2: Linear", "3: Sigmoid"]
     spans = [[height[node.id] for node in graph.nodes if node.scope == ("Net", name)] for name in names]
     assert all(min(above) > max(below) for above, below in pairwise(spans))
-
-
-@needs_dot
-def test_a_recurrent_network_is_laid_out_in_reasonable_time():
-    source = recurrent(40).graph().dot().source
-    subprocess.run(["dot", "-Tsvg"], input=source.encode(), capture_output=True, check=True, timeout=30)
 
 
 @needs_dot
@@ -307,35 +318,9 @@ def test_dot_text_in_a_file_is_the_source(tmp_path):
 
 @pytest.mark.parametrize("name", ["graph", "graph.jpg", "graph.", ".svg", "svg"])
 def test_an_unknown_suffix_is_refused(tmp_path, name):
-    with pytest.raises(ArgumentError, match=r"names no format; end the path in one of \.svg, \.png, \.pdf, \.dot, \.gv"):
+    with pytest.raises(ArgumentError, match=r"names no format; end the path in one of \.svg, \.png, \.pdf, \.dot, \.gv, "):
         leaf(1).graph().render(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_missing_program_is_named(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    graph = leaf(1).graph()
-    (tmp_path / "old.svg").write_text("old")
-    for name in ("old.svg", "new.png"):
-        with pytest.raises(MissingError) as caught:
-            graph.render(tmp_path / name)
-        for command in ("apt install graphviz", "brew install graphviz", "winget install Graphviz", "conda install -c conda-forge"):
-            assert command in str(caught.value)
-        assert ".dot().source" in str(caught.value)
-    assert [path.name for path in tmp_path.iterdir()] == ["old.svg"]
-    assert (tmp_path / "old.svg").read_text() == "old"
-    assert graph.render(tmp_path / "graph.dot").read_text(encoding="utf-8").startswith("digraph")
-
-
-def test_a_failing_layout_leaves_the_old_file(tmp_path, monkeypatch):
-    def fail(*_, **__):
-        raise subprocess.CalledProcessError(1, "dot")
-
-    monkeypatch.setattr(graphviz.Digraph, "pipe", fail)
-    (tmp_path / "x.svg").write_text("old")
-    with pytest.raises(subprocess.CalledProcessError):
-        leaf(1).graph().render(tmp_path / "x.svg")
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
 
 
 def test_a_failing_write_leaves_the_old_file(tmp_path, monkeypatch):

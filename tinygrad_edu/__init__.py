@@ -23,7 +23,7 @@ from tinygrad_edu.tensor import Tensor, from_numpy
 from tinygrad_edu.transforms import grad, jvp, stop_gradient, value_and_grad, vjp
 
 if _TYPE_CHECKING:  # see `__getattr__`
-    from tinygrad_edu import testing
+    from tinygrad_edu import testing, viz
     from tinygrad_edu.explain import GradientExplanation, explain_grad
     from tinygrad_edu.implicit import fixed_point, odeint
     from tinygrad_edu.viz import Graph, GraphEdge, GraphNode
@@ -69,6 +69,7 @@ __all__ = [
     "stop_gradient",
     "testing",
     "value_and_grad",
+    "viz",
     "vjp",
 ]
 __all__ += ops.__all__
@@ -76,6 +77,7 @@ __all__.sort()
 
 _LATER = {
     "testing": "testing",
+    "viz": "viz",
     **dict.fromkeys(["GradientExplanation", "explain_grad"], "explain"),
     **dict.fromkeys(["fixed_point", "odeint"], "implicit"),
     **dict.fromkeys(["Graph", "GraphEdge", "GraphNode"], "viz"),
@@ -87,7 +89,7 @@ def __getattr__(name: str) -> _Any:
     if name not in _LATER:
         raise AttributeError(f"module 'tinygrad_edu' has no attribute '{name}'")
     module = _import_module(f"tinygrad_edu.{_LATER[name]}")
-    return module if name == "testing" else getattr(module, name)
+    return module if name == _LATER[name] else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -10,12 +10,15 @@ import argparse
 import io
 import os
 import sys
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
 import tinygrad_edu
-from tinygrad_edu import demo
-from tinygrad_edu.errors import TinygradError
+from tinygrad_edu import demo, script
+from tinygrad_edu.errors import MissingError, TinygradError
+from tinygrad_edu.script import ScriptError
+from tinygrad_edu.viz.options import DETAIL, DIRECTIONS, LEAST, SHOW, THEMES
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -28,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         try:
             arguments = _parser().parse_args(argv)
-            demo.run(arguments.epochs, arguments.out, arguments.seed)
+            arguments.run(arguments)
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()  # here, where a failure can still be reported
@@ -42,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             _discard_output()
         where = "standard output" if error.filename is None else error.filename
         return _fail(f"{where}: {error.strerror or error}", 1)
+    except ScriptError as error:  # an error of the user's, as Python would show it
+        print(error, file=sys.stderr, end="")
+        return 1
     except TinygradError as error:
         return _fail(str(error), 1)
     return 0
@@ -61,7 +67,82 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--epochs", metavar="N", type=_at_least(1), default=30, help="how often to go through the data")
     command.add_argument("--out", metavar="DIR", type=_directory, default=Path("demo-output"), help="where to write the files")
     command.add_argument("--seed", metavar="S", type=_at_least(0), default=0, help="the same seed gives the same numbers")
+    command.set_defaults(run=lambda arguments: demo.run(arguments.epochs, arguments.out, arguments.seed))
+    _add_graph(commands)
+    _add_steps(commands)
     return parser
+
+
+def _add_graph(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "graph",
+        help="draw the graph that a script records",
+        description="Run a script, and draw the recorded graph of one of its tensors. What it prints goes to standard error.",
+    )
+    script.add_arguments(command)
+    command.add_argument(
+        "--out",
+        metavar="PATH",
+        type=Path,
+        help="where to write it: a path that ends in .svg, .png, .pdf, .dot, .mmd, .txt or .json; without it, a tree is printed",
+    )
+    command.add_argument("--detail", choices=DETAIL, default="ops", help="draw tensors as arrows, or as boxes too (default: ops)")
+    command.add_argument(
+        "--show",
+        metavar="WORDS",
+        default="shape",
+        help=f"what to write beside them, of {', '.join(SHOW)}; with commas in between (default: shape)",
+    )
+    command.add_argument("--depth", metavar="N", type=_at_least(0), help="close modules below this many levels")
+    command.add_argument(
+        "--max-nodes",
+        metavar="N",
+        type=_at_least(LEAST),
+        default=150,
+        help="fold the graph to at most so many boxes (default: 150)",
+    )
+    command.add_argument("--direction", choices=list(DIRECTIONS), default="down", help="in which the data flow (default: down)")
+    command.add_argument("--theme", choices=THEMES, default="light", help="colours for a white or a black ground (default: light)")
+    command.set_defaults(run=_graph)
+
+
+def _graph(arguments: argparse.Namespace) -> None:
+    show = tuple(filter(None, arguments.show.split(",")))
+    names = ("detail", "depth", "max_nodes", "direction", "theme")
+    drawn = script.graph_of(arguments.script, arguments.arguments, show, {name: getattr(arguments, name) for name in names})
+    if arguments.out is None:
+        print(drawn)
+    else:
+        print(f"{drawn.render(arguments.out)}: {drawn!r}")
+
+
+def _add_steps(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "steps",
+        help="make a page that goes through a script's backward pass, step by step",
+        description="Run a script, and go through forward and backward of one of its tensors step by step: on a page for the "
+        "browser, which needs no network, or as text. What the script prints goes to standard error.",
+    )
+    script.add_arguments(command)
+    command.add_argument(
+        "--out",
+        metavar="PATH",
+        type=Path,
+        help="where to write it: a path that ends in .html, or in .json; without it, and without --open, the steps are printed",
+    )
+    command.add_argument("--open", action="store_true", help="open the page in the browser (it is steps.html, without --out)")
+    command.set_defaults(run=_steps)
+
+
+def _steps(arguments: argparse.Namespace) -> None:
+    receipt = script.graph_of(arguments.script, arguments.arguments, (), {}).steps()
+    if arguments.out is None and not arguments.open:
+        print(receipt)
+        return
+    path = receipt.render(arguments.out or Path("steps.html"))
+    print(f"{path}: {receipt!r}", flush=True)
+    if arguments.open and not webbrowser.open(path.resolve().as_uri()):
+        raise MissingError(f"{path} is written, and no browser was found to open it with: open it by hand, or set BROWSER")
 
 
 class _at_least:  # noqa: N801 - used like a function

@@ -165,7 +165,7 @@ def draw_graph(net: Module, x: Array, t: Array, out: Path) -> str:
         graph.render(out / "graph.svg")
     except MissingError:
         graph.render(out / "graph.dot")
-        return f"{out / 'graph.dot'}: the graph of one loss; for a picture install Graphviz, for instance apt install graphviz"
+        return f"{out / 'graph.dot'}: the graph of one loss; for a picture, pip install 'tinygrad-edu[render]'"
     return f"{out / 'graph.svg'}: the graph of one loss"
 
 

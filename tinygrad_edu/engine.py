@@ -24,6 +24,7 @@ from tinygrad_edu.floating import ERRORS, quietly, with_invalid_raising
 from tinygrad_edu.graph import (
     MODE,
     RELEASED,
+    Backward,
     Leaf,
     Node,
     Variable,
@@ -31,6 +32,7 @@ from tinygrad_edu.graph import (
     changed_after,
     enable_grad,
     last_change,
+    mode,
     topological_order,
 )
 from tinygrad_edu.singular import careful
@@ -108,7 +110,9 @@ def cotangents(
             if vertex.dtype.kind == "c":
                 found[vertex] = found[vertex].conj()
         return found
-    with enable_grad():
+    entries = {entry for node in order for entry in node.scope}
+    derivative = Backward(1 + max((entry.order for entry in entries if isinstance(entry, Backward)), default=0))
+    with mode(recording=True, scope=(*MODE.get().scope, derivative)):  # so that a picture can tell the orders apart
         found = run(order, seeds, kept, cls, release=False)
         return {vertex: as_variable(cls, _conjugate(vertex, g)) for vertex, g in found.items()}
 
@@ -159,7 +163,7 @@ def _pull_back(
                 if part.shape != vertex.shape:
                     raise _bad_rule(node, position, part)
                 if part.dtype is not vertex.dtype and part.dtype != vertex.dtype:
-                    part = _as_dtype(part, vertex.dtype)
+                    part = as_dtype(part, vertex.dtype)
                 before = pending.get(vertex)
                 if before is not None:
                     mine = vertex in ours
@@ -252,7 +256,7 @@ def _leading_to(order: list[Any], wanted: set[Any]) -> set[Any]:
     return useful
 
 
-def _as_dtype(part: Any, dtype: np.dtype[Any]) -> Any:
+def as_dtype(part: Any, dtype: np.dtype[Any]) -> Any:
     """A contribution in its tensor's dtype: a float32 tensor that met float64 numbers still has a float32 gradient, and a real
     one that met complex numbers can move along the real axis only."""
     if part.dtype.kind == "c" != dtype.kind:

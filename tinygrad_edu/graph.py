@@ -132,6 +132,19 @@ def is_recording() -> bool:
     return MODE.get().recording
 
 
+class Backward(str):
+    """An entry of `Mode.scope` around what a recorded backward pass records. ``order`` is 1 for a derivative of what a program
+    computed, 2 for a derivative of such a derivative, and so on."""
+
+    __slots__ = ("order",)
+    order: int
+
+    def __new__(cls, order: int) -> Backward:
+        self = super().__new__(cls, "backward" if order == 1 else f"backward, order {order}")
+        self.order = order
+        return self
+
+
 class _Released:
     """The one value of `Node.saved` that says: these arrays are gone."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -226,14 +226,41 @@ class Tensor(Variable):
 
     backward = engine.backward
 
-    def graph(self, *, show: tuple[str, ...] = ("shape",)) -> Graph:
+    def graph(
+        self,
+        *,
+        detail: str = "ops",
+        show: str | Iterable[str] = ("shape",),
+        depth: int | None = None,
+        max_nodes: int | None = 150,
+        direction: str = "down",
+        theme: str = "light",
+        highlight: Any = None,
+    ) -> Graph:
         """The recorded graph that this tensor is the result of, to draw or to walk; see `Graph`.
 
-        ``show`` names what pictures write beside a tensor: "shape", "dtype", "value", "grad".
+        Parameters
+        ----------
+        detail: "ops" draws operations, and tensors as arrows between them; "full" draws tensors, too.
+        show: what to write beside tensors, of "shape", "dtype", "value", "grad", "grad_norm", and operations, "time", "memory".
+        depth: how many levels of modules are drawn; what is deeper is one closed box. None: all.
+        max_nodes: how many boxes a picture has at most; a larger graph is folded. None: no limit.
+        direction: in which the data flow: "down", "right", "up" or "left".
+        theme: "light" or "dark".
+        highlight: tensors to draw in red, in a list, or in a dictionary with what to write beside each.
         """
         from tinygrad_edu.viz import Graph
 
-        return Graph(self, show=show)
+        return Graph(
+            self,
+            show=show,
+            highlight=highlight,
+            detail=detail,
+            depth=depth,
+            max_nodes=max_nodes,
+            direction=direction,
+            theme=theme,
+        )
 
     # ------------------------------------------------------------------------------------------------------- operators
     # An operation is a plain function of its first operand, so it is a method as it stands.

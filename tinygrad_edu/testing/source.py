@@ -5,14 +5,12 @@ from __future__ import annotations
 import ast
 import copy
 import functools
-import linecache
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import CodeType, FunctionType
-from typing import Any, TypeAlias
+from typing import Any
 
+from tinygrad_edu.definitions import Definition, compiled, definition_of
 from tinygrad_edu.registry import FUNCTIONS
-
-Definition: TypeAlias = ast.Lambda | ast.FunctionDef
 
 
 def changes_of(function: Callable[..., Any]) -> Iterator[tuple[str, Callable[[], Callable[..., Any]]]]:
@@ -43,7 +41,7 @@ def _with_change(
     module, in which one of them is wrong."""
     namespace = dict(function.__globals__)
     namespace.update({helper: _moved(theirs, namespace) for helper, theirs in helpers.items()})
-    wrong = _compiled(variation, helpers.get(name, function), namespace)
+    wrong = compiled(variation, helpers.get(name, function), namespace, "mutant")
     if not name:
         return wrong
     namespace[name] = wrong
@@ -51,41 +49,6 @@ def _with_change(
 
 
 # ----------------------------------------------------------------------------------------------------- finding the source
-
-
-@functools.lru_cache
-def _tree(text: str) -> ast.Module | None:
-    try:
-        return ast.parse(text)
-    except SyntaxError:
-        return None
-
-
-def definition_of(function: FunctionType) -> Definition | None:
-    """The syntax tree of a function or lambda, or None where its source is not to be had. Of several lambdas in one line it is the
-    one in which the code's instructions stand."""
-    code = function.__code__
-    tree = _tree("".join(linecache.getlines(code.co_filename)))
-    found = [
-        node
-        for node in (ast.walk(tree) if tree else ())
-        if isinstance(node, ast.Lambda | ast.FunctionDef)
-        and min([node.lineno, *[d.lineno for d in getattr(node, "decorator_list", [])]]) == code.co_firstlineno
-        and [a.arg for a in [*node.args.posonlyargs, *node.args.args]] == list(code.co_varnames[: code.co_argcount])
-        and _holds(node, code)
-    ]
-    return min(found, key=_extent) if found else None
-
-
-def _extent(node: Definition) -> tuple[int, int]:
-    return (node.end_lineno or 0) - node.lineno, (node.end_col_offset or 0) - node.col_offset
-
-
-def _holds(node: Definition, code: CodeType) -> bool:
-    start = (node.lineno, node.col_offset)
-    end = (node.end_lineno or 0, node.end_col_offset or 0)
-    places = [p for p in code.co_positions() if None not in p and p[2:] != (0, 0)]
-    return all(start <= (p[0], p[2]) and (p[1], p[3]) <= end for p in places)
 
 
 def _names(code: CodeType) -> set[str]:
@@ -125,26 +88,6 @@ def _moved(function: FunctionType, namespace: dict[str, Any]) -> FunctionType:
     moved = FunctionType(function.__code__, namespace, function.__name__, function.__defaults__, function.__closure__)
     moved.__kwdefaults__ = function.__kwdefaults__
     return moved
-
-
-def _compiled(definition: Definition, function: FunctionType, namespace: dict[str, Any]) -> FunctionType:
-    """The function of a syntax tree, with the defaults and the enclosing variables of the one that it was made of."""
-    if isinstance(definition, ast.FunctionDef):
-        definition.decorator_list = []
-        body: list[ast.stmt] = [definition, ast.Return(ast.Name(definition.name, ast.Load()))]
-    else:
-        body = [ast.Return(definition)]
-    cells = function.__closure__ or ()
-    parameters = [ast.arg(name) for name in function.__code__.co_freevars]
-    arguments = ast.arguments([], parameters, None, [], [], None, [])
-    make = ast.FunctionDef("make", arguments, body, [], None, None)
-    module = ast.parse("from __future__ import annotations")
-    module.body.append(make)
-    local: dict[str, Any] = {}
-    exec(compile(ast.fix_missing_locations(module), f"<mutant of {function.__qualname__}>", "exec"), namespace, local)
-    made: FunctionType = local["make"](*[cell.cell_contents for cell in cells])
-    made.__defaults__, made.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
-    return made
 
 
 # -------------------------------------------------------------------------------------------------------- the variations

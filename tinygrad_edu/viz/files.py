@@ -1,63 +1,57 @@
-"""Pictures written to files: the format from the suffix, and a file whole or not at all."""
+"""Graphs written to files: the format from the suffix, and a file whole or not at all."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TypeAlias
 from uuid import uuid4
 
-from tinygrad_edu.errors import ArgumentError, MissingError
+from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.viz.layout import needed
 
-if TYPE_CHECKING:
-    import graphviz  # type: ignore[import-untyped]
+# For every suffix, what makes the file's content of a graph: a function of (graph, seconds), or where one is to be found.
+Writer: TypeAlias = Callable[[Any, float], str | bytes]
+PICTURES = ("svg", "png", "pdf")
+WRITERS: Mapping[str, Writer | tuple[str, str]] = {
+    "svg": lambda graph, seconds: graph.picture("svg", seconds=seconds),
+    "png": lambda graph, seconds: graph.picture("png", seconds=seconds),
+    "pdf": lambda graph, seconds: graph.picture("pdf", seconds=seconds),
+    **dict.fromkeys(("dot", "gv"), lambda graph, seconds: graph.dot().source),
+    **dict.fromkeys(("mmd", "mermaid"), lambda graph, seconds: graph.mermaid()),
+    "txt": lambda graph, seconds: f"{graph}\n",
+    "json": lambda graph, seconds: graph.json(),
+    **dict.fromkeys(("html", "htm"), ("tinygrad_edu.viz.page", "page_of")),
+}
 
-TEXT = ("dot", "gv")
-FORMATS = ("svg", "png", "pdf", *TEXT)
 
-
-def format_of(path: str | os.PathLike[str]) -> str:
-    """The format that a path's suffix names."""
+def writer_of(path: str | os.PathLike[str]) -> Writer:
+    """What makes the content of a file with this suffix. What it needs is looked for before any work is done."""
     suffix = Path(path).suffix
-    if suffix[1:].lower() not in FORMATS:
+    format = suffix[1:].lower()
+    if format not in WRITERS:
         raise ArgumentError(
             f"render({os.fspath(path)!r}): the suffix {suffix!r} names no format; end the path in one of "
-            f"{', '.join(f'.{format}' for format in FORMATS)}"
+            f"{', '.join(f'.{format}' for format in WRITERS)}"
         )
-    return suffix[1:].lower()
+    if format in (*PICTURES, "html", "htm"):
+        needed(f"render({os.fspath(path)!r})")
+    writer: Any = WRITERS[format]
+    return getattr(import_module(writer[0]), writer[1]) if isinstance(writer, tuple) else writer  # type: ignore[no-any-return]
 
 
-def write(drawing: graphviz.Digraph, path: Path, format: str) -> Path:
-    """Write the drawing in this format, and return the path."""
-    content = drawing.source.encode() if format in TEXT else _laid_out(drawing, path, format)
+def write(content: str | bytes, path: Path) -> Path:
+    """Write a file, and return its path."""
     target = Path(os.path.realpath(path))  # so that a link stays one, and the file that it points to is replaced
     temporary = target.with_name(f".{uuid4().hex}.tmp")
     try:
         try:
-            temporary.write_bytes(content)
+            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
     return path
-
-
-def _laid_out(drawing: graphviz.Digraph, path: Path, format: str) -> bytes:
-    """The file's content, by Graphviz's own program."""
-    import graphviz
-
-    if format == "png":
-        drawing.attr(dpi="144")  # sharp on a projector; the other formats have no pixels
-    try:
-        content: bytes = drawing.pipe(format=format)
-    except graphviz.ExecutableNotFound as error:
-        raise MissingError(
-            f"render({str(path)!r}): Graphviz's program dot is not installed, or is not on the PATH. Install it with\n"
-            "  apt install graphviz                    Debian, Ubuntu\n"
-            "  brew install graphviz                   macOS\n"
-            "  winget install Graphviz.Graphviz        Windows\n"
-            "  conda install -c conda-forge graphviz   conda\n"
-            "The picture as text needs no program: .dot().source, or render() to a path that ends in .dot"
-        ) from error
-    return content

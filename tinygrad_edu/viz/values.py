@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from tinygrad_edu import engine
 from tinygrad_edu.errors import GraphError
 from tinygrad_edu.graph import Constant, Leaf, Node, Variable
+from tinygrad_edu.singular import careful
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -17,9 +20,12 @@ if TYPE_CHECKING:
 WRITTEN_OUT = 6  # the most elements that are written one by one
 
 
-def recompute(root: Variable, program: Iterable[Any], operands: dict[Node, list[Any]]) -> dict[Any, Array]:
+def recompute(
+    root: Variable, program: Iterable[Any], operands: dict[Node, list[Any]], times: dict[Any, float] | None = None
+) -> dict[Any, Array]:
     """The value of every vertex as far as it can be known, from vertices in the order of the program, ``root``'s being the last. It
-    cannot where the graph no longer holds an array, or holds one that was changed after the operation used it."""
+    cannot where the graph no longer holds an array, or holds one that was changed after the operation used it. ``times`` receives
+    the seconds that each operation takes."""
     known: dict[Any, Any] = {}
     vertex: Any = None
     with np.errstate(all="ignore"):  # the user saw the warnings when the program ran
@@ -29,12 +35,24 @@ def recompute(root: Variable, program: Iterable[Any], operands: dict[Node, list[
                     known[vertex] = snapshot(vertex.data)
             elif all(operand in known and not _outdated(operand, vertex) for operand in operands[vertex]):
                 arrays = [known[operand] for operand in operands[vertex]]
+                if times is not None:
+                    times[vertex] = _seconds(vertex, arrays)
                 known[vertex] = _read_only(vertex.op.compute(arrays, vertex.params))
         if vertex in known and not _agree(known[vertex], root._data):
             # An array was changed behind the library's back, or an operation is random: no intermediate value can be trusted.
             known = {vertex: value for vertex, value in known.items() if not isinstance(vertex, Node)}
     known[vertex] = snapshot(root._data)
     return {vertex: _read_only(value) for vertex, value in known.items()}
+
+
+def _seconds(node: Node, arrays: list[Any]) -> float:
+    """How long the operation takes: the best of three, because what disturbs a measurement can only make it longer."""
+    best = math.inf
+    for _ in range(3):
+        start = perf_counter()
+        node.op.compute(arrays, node.params)
+        best = min(best, perf_counter() - start)
+    return best
 
 
 def _agree(again: Array, before: Array) -> bool:
@@ -48,21 +66,64 @@ def _outdated(operand: Any, node: Node) -> bool:
     return isinstance(operand, Constant) and operand.changed > node.serial
 
 
-def gradients(root: Variable, vertices: Iterable[Any]) -> dict[Any, Array]:
-    """The derivative of ``root`` with respect to every vertex. Where that is not to be had, because ``root`` is no scalar or its
-    graph was released, what the leaves have in ``.grad``."""
+def gradients(root: Variable, vertices: Iterable[Any], order: list[Node]) -> tuple[dict[Any, Array], dict[tuple[Node, int], Array]]:
+    """The derivative of ``root`` with respect to every vertex, and what each use, an operation and the number of the operand, adds
+    to that of its operand. Where that is not to be had, because ``root`` is no scalar or its graph was released, what the leaves
+    have in ``.grad``."""
     try:
         with np.errstate(all="ignore"):
             found = engine.cotangents([(root, None)], wanted=vertices, retain_graph=True)
+            parts = dict(_contributions(order, found))
     except GraphError:
-        found = {leaf: leaf.grad for leaf in vertices if isinstance(leaf, Leaf)}
+        found, parts = {leaf: leaf.grad for leaf in vertices if isinstance(leaf, Leaf)}, {}
     arrays = {vertex: g._data if isinstance(g, Variable) else g for vertex, g in found.items() if g is not None}
-    return {vertex: _read_only(np.array(array)) for vertex, array in arrays.items()}
+    return {vertex: _read_only(np.array(array)) for vertex, array in arrays.items()}, parts
+
+
+def _contributions(order: list[Node], found: dict[Any, Any]) -> Iterator[tuple[tuple[Node, int], Array]]:
+    for node in order:
+        if node in found:
+            g = np.conj(found[node]) if node.dtype.kind == "c" else found[node]  # as it travels between nodes; see `engine`
+            for position, pull in node.active:
+                part = np.asarray(careful(pull)(g, node))
+                if node.inputs[position].dtype.kind != "c":
+                    part = part.real
+                yield (node, position), _read_only(np.array(np.conj(part)))
+
+
+EXPLODING = 1e4  # times the result's own gradient
+
+
+def flags_of(value: Array | None, grad: Array | None, unit: float) -> tuple[str, ...]:
+    """What a reader should be told of a tensor's numbers; see `GraphNode`."""
+    found = []
+    for word, array in (("value", value), ("gradient", grad)):
+        if array is not None and array.dtype.kind in "fc" and array.size and not np.isfinite(array).all():
+            found.append(f"{'nan' if np.isnan(array).any() else 'inf'} {word}")
+    if grad is not None and grad.size and not found:
+        largest = magnitude(grad)
+        if largest == 0:
+            found.append("zero gradient")
+        elif largest > EXPLODING * unit:
+            found.append("exploding gradient")
+    return tuple(found)
+
+
+def magnitude(array: Array) -> float:
+    """The largest absolute value."""
+    return float(np.abs(array).max()) if array.size else 0.0
 
 
 def snapshot(value: Any) -> Any:
     """An array as it is now. A number stays what it is: as an operand, it leaves the dtype of the result to the other one."""
     return _read_only(np.array(value)) if isinstance(value, np.ndarray) else value
+
+
+def frozen(value: Any) -> Array:
+    """A copy of numbers that nobody can write to."""
+    array = np.array(value)
+    array.setflags(write=False)
+    return array
 
 
 def _read_only(value: Any) -> Array:
