@@ -21,6 +21,7 @@ for NumPy code keeps working::
     ├── LawError               AssertionError  a law that every derivative obeys, or a property under test, does not hold
     ├── ConvergenceError       RuntimeError    an iteration ended without reaching its goal
     ├── NumericalError         ValueError      a numerical derivative was asked of something that has none
+    ├── FileError              ValueError      a file that is truncated, corrupt, of another format, or missing in a folder
     └── MissingError           RuntimeError    a program or package that this feature needs is not installed
 """
 
@@ -89,6 +90,10 @@ class ConvergenceError(TinygradError, RuntimeError):
 
 class NumericalError(TinygradError, ValueError):
     """A numerical derivative was asked of an input or a function that cannot have one."""
+
+
+class FileError(TinygradError, ValueError):
+    """A file whose content is not what it should be; the message names the file and says what is wrong."""
 
 
 class MissingError(TinygradError, RuntimeError):
