@@ -51,11 +51,12 @@ HOUSE = {
     "nn": "errors graph ops tensor",
     "optim": "errors graph tensor",
     "data": "errors tensor",
+    "io": "errors tensor",
     "testing": "errors places signatures graph registry singular primitive ops engine guard viz tensor transforms",
     "hypothesis_types": "tensor testing",
     "_entry": "testing",
     "__init__": "errors memory graph registry singular primitive conventions ops guard anomaly viz tensor explain transforms "
-    "jacobians opaque implicit nn optim data testing hypothesis_types",
+    "jacobians opaque implicit nn optim data io testing hypothesis_types",
     "demo": "errors graph nn optim data tensor testing",
     "cli": "errors demo __init__",
     "__main__": "cli",

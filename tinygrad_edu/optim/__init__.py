@@ -15,8 +15,7 @@ from tinygrad_edu.optim.schedules import (
 )
 from tinygrad_edu.optim.sgd import SGD
 
-__all__ = [
-    "SGD",
+__all__ = [  # noqa: RUF022 - in the order of sorted()
     "AdaGrad",
     "Adam",
     "AdamW",
@@ -28,6 +27,7 @@ __all__ = [
     "Optimizer",
     "RMSprop",
     "ReduceLROnPlateau",
+    "SGD",
     "SequentialLR",
     "StepLR",
     "clip_grad_norm_",
