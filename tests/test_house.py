@@ -53,10 +53,11 @@ HOUSE = {
     "data": "errors tensor",
     "io": "errors tensor",
     "testing": "errors places signatures graph registry singular primitive ops engine guard viz tensor transforms",
+    "training": "errors graph nn optim data io tensor",
     "hypothesis_types": "tensor testing",
     "_entry": "testing",
     "__init__": "errors memory graph registry singular primitive conventions ops guard anomaly viz tensor explain transforms "
-    "jacobians opaque implicit nn optim data io testing hypothesis_types",
+    "jacobians opaque implicit nn optim data io testing training hypothesis_types",
     "demo": "errors graph nn optim data tensor testing",
     "cli": "errors demo __init__",
     "__main__": "cli",

@@ -23,7 +23,7 @@ from tinygrad_edu.tensor import Tensor, from_numpy
 from tinygrad_edu.transforms import grad, jvp, stop_gradient, value_and_grad, vjp
 
 if _TYPE_CHECKING:  # see `__getattr__`
-    from tinygrad_edu import io, testing
+    from tinygrad_edu import io, testing, training
     from tinygrad_edu.explain import GradientExplanation, explain_grad
     from tinygrad_edu.implicit import fixed_point, odeint
     from tinygrad_edu.io import load, save
@@ -72,6 +72,7 @@ __all__ = [
     "save",
     "stop_gradient",
     "testing",
+    "training",
     "value_and_grad",
     "vjp",
 ]
@@ -79,7 +80,7 @@ __all__ += ops.__all__
 __all__.sort()
 
 _LATER = {
-    **dict.fromkeys(["io", "testing"], ""),
+    **dict.fromkeys(["io", "testing", "training"], ""),
     **dict.fromkeys(["GradientExplanation", "explain_grad"], "explain"),
     **dict.fromkeys(["fixed_point", "odeint"], "implicit"),
     **dict.fromkeys(["load", "save"], "io"),

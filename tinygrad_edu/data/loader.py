@@ -88,15 +88,19 @@ class DataLoader:
             yield batch_of(self.dataset, order[start : start + self.batch_size])
 
     def _counted(self, batches: Generator[tuple[Tensor, ...], None, None]) -> Iterator[tuple[Tensor, ...]]:
+        epoch = self._before
         try:
             for batch in batches:
                 self._position += 1
                 yield batch
+            if self._before is epoch:  # the latest epoch is over, and what comes next is a new one
+                self._before, self._position = self._rng.bit_generator.state, 0
         finally:
             batches.close()
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the latest epoch is: the generator before its order was drawn, and how many batches were handed out."""
+        """Where the latest epoch is: the generator before its order was drawn, and how many batches were handed out. When it is
+        over, that is the beginning of the next one."""
         return {"rng": self._before, "position": self._position}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
