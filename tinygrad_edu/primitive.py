@@ -164,7 +164,10 @@ class Primitive(Operation):
 
     def residuals_again(self, operands: Sequence[Any], params: Mapping[str, Any]) -> list[Any]:
         """The residuals, computed from operands: recorded, where these are tensors that are."""
-        return [again(*operands, **{name: params[name] for name in signature_of(again).keyword_only}) for again in self.residuals.values()]
+        return [
+            again(*operands, **{name: params[name] for name in signature_of(again).keyword_only})
+            for again in self.residuals.values()
+        ]
 
     def _example(self) -> str:
         return ", ".join(f"{name}=lambda g: ..." for name in self.operands)

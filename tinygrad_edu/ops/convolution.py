@@ -59,8 +59,8 @@ class _Meeting:
         outputs = w_shape[0]
         if groups < 1 or channels % groups or outputs % groups or w_shape[1] * groups != channels:
             raise ShapeError(
-                f"{name}: x has {channels} channels and w shape {w_shape} with groups={groups}: w's first axis and x's channels are "
-                f"multiples of groups, and w's second axis is x's channels / groups, here {channels // max(groups, 1)}"
+                f"{name}: x has {channels} channels and w shape {w_shape} with groups={groups}: w's first axis and x's channels "
+                f"are multiples of groups, and w's second axis is x's channels / groups, here {channels // max(groups, 1)}"
             )
         self.windows = Windows.over(name, lengths, tuple(w_shape[2:]), stride, padding, dilation)
         self.batch, self.groups, self.dtype = batch, groups, dtype
@@ -125,17 +125,19 @@ def _plain_conv(x: Array, w: Array, stride: Any, padding: Any, dilation: Any, gr
 def _by_definition(which: int) -> Any:
     """The reference of a derivative: the matrix of the linear map, found by applying `_plain_conv` to every unit array."""
 
+    def units(shape: Shape) -> Array:
+        return np.eye(math.prod(shape)).reshape(-1, *shape)
+
     def reference(first: Array, second: Array, shape: Shape, stride: Any, padding: Any, dilation: Any, groups: int) -> Array:
         options = (stride, padding, dilation, groups)
         if which == 0:  # of the input: first is a, second is w
             full = (len(first), second.shape[1] * groups, *shape)
-            image = lambda unit: _plain_conv(unit, second, *options)
+            images = [_plain_conv(unit, second, *options) for unit in units(full)]
         else:  # of the weight: first is x, second is a
             full = (second.shape[1], first.shape[1] // groups, *shape)
-            image = lambda unit: _plain_conv(first, unit, *options)
+            images = [_plain_conv(first, unit, *options) for unit in units(full)]
         a = first if which == 0 else second
-        units = np.eye(math.prod(full)).reshape(-1, *full)
-        return np.array([(image(unit) * a).sum() for unit in units]).reshape(full)
+        return np.array([(image * a).sum() for image in images]).reshape(full)
 
     return reference
 
@@ -144,7 +146,9 @@ def _by_definition(which: int) -> Any:
     label="Conv",
     cases=[
         Case(x=reals(shape=(2, 1, 5)), w=reals(shape=(2, 1, 2)), stride=[1, 2], padding=[0, (1,)], dilation=[1, 2], groups=[1]),
-        Case(x=reals(shape=(1, 2, 4, 3)), w=reals(shape=(2, 1, 2, 2)), stride=[1, (2, 1)], padding=[(0, 1)], dilation=[1], groups=[2]),
+        Case(
+            x=reals(shape=(1, 2, 4, 3)), w=reals(shape=(2, 1, 2, 2)), stride=[1, (2, 1)], padding=[(0, 1)], dilation=[1], groups=[2]
+        ),
         Case(x=reals(shape=(1, 2, 3, 3)), w=reals(shape=(1, 2, 2, 3)), stride=[1], padding=[0], dilation=[1], groups=[1]),
     ],
     reference=_plain_conv,
@@ -177,17 +181,34 @@ def conv(x: Array, w: Array, /, stride: Any = 1, padding: Any = 0, dilation: Any
 @primitive(
     label="Convᵀ",
     cases=[
-        Case(a=reals(shape=(1, 2, 2)), w=reals(shape=(2, 1, 2)), shape=[(5,), (6,)], stride=[2], padding=[0], dilation=[2], groups=[1]),
+        Case(
+            a=reals(shape=(1, 2, 2)),
+            w=reals(shape=(2, 1, 2)),
+            shape=[(5,), (6,)],
+            stride=[2],
+            padding=[0],
+            dilation=[2],
+            groups=[1],
+        ),
         Case(a=reals(shape=(2, 2, 3)), w=reals(shape=(2, 1, 2)), shape=[(4,)], stride=[1], padding=[0], dilation=[1], groups=[2]),
-        Case(a=reals(shape=(1, 1, 2, 2)), w=reals(shape=(1, 2, 2, 2)), shape=[(2, 4)], stride=[(1, 2)], padding=[(1, 0)], dilation=[(2, 1)], groups=[1]),
+        Case(
+            a=reals(shape=(1, 1, 2, 2)),
+            w=reals(shape=(1, 2, 2, 2)),
+            shape=[(2, 4)],
+            stride=[(1, 2)],
+            padding=[(1, 0)],
+            dilation=[(2, 1)],
+            groups=[1],
+        ),
     ],
     reference=_by_definition(0),
-)  # fmt: skip
+)
 def conv_input(a: Array, w: Array, /, shape: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Array:
     """y[n, c, s i + d k − p] = Σ a[n, o, i] w[o, c, k]        ∂L/∂a = conv(g, w)        ∂L/∂w = conv_weight(g, a)
 
     The adjoint of `conv` in x, also called a transposed convolution: a has the shape of conv's result and y that of its x, of
-    which ``shape`` gives the spatial lengths. Counterpart: ``torch.nn.functional.conv_transpose2d``, ``torch.nn.grad.conv2d_input``.
+    which ``shape`` gives the spatial lengths. Counterpart: ``torch.nn.functional.conv_transpose2d`` and
+    ``torch.nn.grad.conv2d_input``.
 
     >>> import numpy as np
     >>> import tinygrad_edu as tg
@@ -211,11 +232,21 @@ def conv_input(a: Array, w: Array, /, shape: Any, stride: Any = 1, padding: Any 
 @primitive(
     label="Conv weight",
     cases=[
-        Case(x=reals(shape=(2, 1, 5)), a=reals(shape=(2, 2, 2)), shape=[(2,)], stride=[2], padding=[0], dilation=[1, 2], groups=[1]),
-        Case(x=reals(shape=(1, 2, 2, 3)), a=reals(shape=(1, 2, 2, 2)), shape=[(2, 2)], stride=[(2, 1)], padding=[(1, 0)], dilation=[1], groups=[2]),
+        Case(
+            x=reals(shape=(2, 1, 5)), a=reals(shape=(2, 2, 2)), shape=[(2,)], stride=[2], padding=[0], dilation=[1, 2], groups=[1]
+        ),
+        Case(
+            x=reals(shape=(1, 2, 2, 3)),
+            a=reals(shape=(1, 2, 2, 2)),
+            shape=[(2, 2)],
+            stride=[(2, 1)],
+            padding=[(1, 0)],
+            dilation=[1],
+            groups=[2],
+        ),
     ],
     reference=_by_definition(1),
-)  # fmt: skip
+)
 def conv_weight(x: Array, a: Array, /, shape: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Array:
     """y[o, c, k] = Σ x[n, c, s i + d k − p] a[n, o, i]        ∂L/∂x = conv_input(a, g)        ∂L/∂a = conv(x, g)
 
@@ -241,7 +272,7 @@ def conv_weight(x: Array, a: Array, /, shape: Any, stride: Any = 1, padding: Any
 def _fits(name: str, a: Array, m: _Meeting) -> None:
     if a.shape != m.y_shape:
         raise ShapeError(
-            f"{name}: a has shape {a.shape}, and a convolution of x {m.x_shape} with w {m.w_shape} has a result of shape {m.y_shape}"
+            f"{name}: a has shape {a.shape}, and a convolution of x {m.x_shape} with w {m.w_shape} has a result {m.y_shape}"
         )
 
 

@@ -58,9 +58,7 @@ def standardize(a: Array, /, axis: Any = -1, eps: float = 1e-5) -> tuple[Array, 
     return y, r
 
 
-standardize.vjp(
-    a=lambda g, y, r, axis: (g - mean(g, axis=axis, keepdims=True) - y * mean(g * y, axis=axis, keepdims=True)) * r
-)
+standardize.vjp(a=lambda g, y, r, axis: (g - mean(g, axis=axis, keepdims=True) - y * mean(g * y, axis=axis, keepdims=True)) * r)
 
 
 @primitive(

@@ -105,10 +105,19 @@ def max_pool(
 @primitive(
     label="MaxUnpool",
     cases=[
-        Case(a=reals(shape=(2, 2)), number=np.array([[0, 1], [2, 0]]), shape=[(2, 4)], kernel=[3], stride=[1], padding=[0], dilation=[1], ceil_mode=[False]),
+        Case(
+            a=reals(shape=(2, 2)),
+            number=np.array([[0, 1], [2, 0]]),
+            shape=[(2, 4)],
+            kernel=[3],
+            stride=[1],
+            padding=[0],
+            dilation=[1],
+            ceil_mode=[False],
+        ),
     ],
     reference=lambda a, number, shape, **_: _plain_spread(a, number, shape),
-)  # fmt: skip
+)
 def _max_spread(
     a: Array, number: Array, /, shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> Array:
@@ -136,10 +145,18 @@ def _plain_spread(a: Array, number: Array, shape: Shape) -> Array:
 @primitive(
     label="Chosen",
     cases=[
-        Case(a=reals(shape=(2, 4)), number=np.array([[0, 1], [2, 0]]), kernel=[3], stride=[1], padding=[0], dilation=[1], ceil_mode=[False]),
+        Case(
+            a=reals(shape=(2, 4)),
+            number=np.array([[0, 1], [2, 0]]),
+            kernel=[3],
+            stride=[1],
+            padding=[0],
+            dilation=[1],
+            ceil_mode=[False],
+        ),
     ],
     reference=lambda a, number, **_: np.take_along_axis(a, number + np.arange(number.shape[-1]), -1),
-)  # fmt: skip
+)
 def _max_chosen(a: Array, number: Array, /, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Array:
     """y = the chosen element of every window of a        ∂L/∂a = g there, added where they meet"""
     windows = _windows("max_pool", a.shape, kernel, stride, padding, dilation, ceil_mode)
@@ -170,7 +187,7 @@ _max_chosen.vjp(
 
 
 def max_pool_indices(a: Array, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Array:
-    """Where the maxima of `max_pool` lie, as numbers of elements of the last axes, flattened: what PyTorch's return_indices gives."""
+    """Where the maxima of `max_pool` lie, as places in the flattened last axes: what PyTorch's return_indices gives."""
     windows = _windows("max_pool", a.shape, kernel, stride, padding, dilation, ceil_mode)
     number = _which(a, windows)[1]
     place = np.unravel_index(number, windows.kernel)
@@ -257,11 +274,22 @@ def avg_pool(
 
 @primitive(
     label="AvgPoolᵀ",
-    cases=[Case(a=reals(shape=(2, 3)), shape=[(2, 4)], kernel=[2], stride=[2], padding=[1], ceil_mode=[False], count_include_pad=[True, False], divisor_override=[None, 3])],
+    cases=[
+        Case(
+            a=reals(shape=(2, 3)),
+            shape=[(2, 4)],
+            kernel=[2],
+            stride=[2],
+            padding=[1],
+            ceil_mode=[False],
+            count_include_pad=[True, False],
+            divisor_override=[None, 3],
+        )
+    ],
     reference=lambda a, shape, **options: np.array(
         [(_plain_avg_pool(unit, **options) * a).sum() for unit in np.eye(8).reshape(8, *shape)]
     ).reshape(shape),
-)  # fmt: skip
+)
 def _avg_spread(
     a: Array,
     /,

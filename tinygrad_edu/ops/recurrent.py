@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, ShapeError
-from tinygrad_edu.ops.activation import floating, relu, sigmoid
+from tinygrad_edu.ops.activation import floating, sigmoid
 from tinygrad_edu.ops.hyperbolic import tanh
 from tinygrad_edu.ops.joining import concatenate, stack
 from tinygrad_edu.ops.reduction import sum
@@ -41,7 +41,13 @@ def _checked(name: str, gates: int, x: Array, w: Array, *states: Array) -> tuple
     """The operands as floats of one dtype, if they fit together."""
     hidden = w.shape[-1] if w.ndim == 2 else -1
     rows = (gates * hidden, hidden)
-    if x.ndim != 3 or w.shape != rows or x.shape[-1] != rows[0] or not len(x) or any(s.shape != (x.shape[1], hidden) for s in states):
+    if (
+        x.ndim != 3
+        or w.shape != rows
+        or x.shape[-1] != rows[0]
+        or not len(x)
+        or any(s.shape != (x.shape[1], hidden) for s in states)
+    ):
         words = f"{gates} · hidden" if gates > 1 else "hidden"
         raise ShapeError(
             f"{name}: x is (steps, batch, {words}) with at least one step, w ({words}, hidden) and a state (batch, hidden), got x "
@@ -156,9 +162,7 @@ def _sigmoid_in_place(z: Array) -> Array:
     return np.reciprocal(z, out=z)
 
 
-@primitive(
-    label="LSTM", residuals={"gates": _lstm_gates, "memo": _memo}, cases=_case(4, states="hc"), reference=_plain_lstm
-)  # fmt: skip
+@primitive(label="LSTM", residuals={"gates": _lstm_gates, "memo": _memo}, cases=_case(4, states="hc"), reference=_plain_lstm)
 def lstm_scan(x: Array, w: Array, h: Array, c: Array, /) -> tuple[Array, Array, Any]:
     """cₜ = f cₜ₋₁ + i u, hₜ = o tanh(cₜ)        ∂L/∂x = d, ∂L/∂w = Σ dᵀ hₜ₋₁        ((i, f, u, o) = σ, σ, tanh, σ of xₜ + hₜ₋₁ wᵀ)
 
