@@ -9,6 +9,7 @@ for NumPy code keeps working::
     ├── DTypeError             TypeError       integers that would need a gradient, operands that are not numbers
     ├── ArgumentError          ValueError      an option that is out of range or unknown, an empty list of parameters
     ├── LabelError             ValueError      class labels that do not fit the logits
+    ├── StateError             ValueError      a saved state that does not fit the module: names, shapes or dtypes
     ├── MatrixError            LinAlgError,    a matrix that is singular, not positive definite, not diagonalizable, …
     │                          ValueError
     ├── GraphError             RuntimeError    backward() from something that is not a differentiable scalar
@@ -46,6 +47,10 @@ class ArgumentError(TinygradError, ValueError):
 
 class LabelError(TinygradError, ValueError):
     """Class labels that do not fit the logits: wrong shape, range or kind."""
+
+
+class StateError(TinygradError, ValueError):
+    """A saved state that does not fit the module that is to take it over: its names, shapes or dtypes."""
 
 
 class MatrixError(TinygradError, LinAlgError):

@@ -1,0 +1,304 @@
+"""Recurrent layers over a whole sequence, each one operation: its backward pass goes through the sequence once, for all operands.
+
+x is what the inputs contribute, for all steps at once: one matrix product that needs no loop. Only what depends on the step
+before is left for the loop. The rules are written with operators and operations, as any; so is the state of every step, which is
+computed again from the operands where a derivative is differentiated once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu.errors import ArgumentError, ShapeError
+from tinygrad_edu.ops.activation import floating, sigmoid
+from tinygrad_edu.ops.hyperbolic import tanh
+from tinygrad_edu.ops.joining import concatenate, stack
+from tinygrad_edu.ops.reduction import sum
+from tinygrad_edu.ops.select import where
+from tinygrad_edu.ops.shape import expand_dims, reshape
+from tinygrad_edu.primitive import primitive
+from tinygrad_edu.registry import Case, reals
+
+if TYPE_CHECKING:
+    from tinygrad_edu.graph import Array
+
+
+def _shared(memo: dict[str, Any], g: Any, compute: Callable[[], Any]) -> Any:
+    """The gradients of all operands for this cotangent, computed once. ``memo`` is a residual: every node has one of its own."""
+    if memo.get("g") is not g:
+        memo.update(g=g, gradients=compute())
+    return memo["gradients"]
+
+
+def _memo(*operands: Any) -> dict[str, Any]:
+    return {}
+
+
+def _checked(name: str, gates: int, x: Array, w: Array, *states: Array) -> tuple[Array, ...]:
+    """The operands as floats of one dtype, if they fit together."""
+    hidden = w.shape[-1] if w.ndim == 2 else -1
+    rows = (gates * hidden, hidden)
+    if (
+        x.ndim != 3
+        or w.shape != rows
+        or x.shape[-1] != rows[0]
+        or not len(x)
+        or any(s.shape != (x.shape[1], hidden) for s in states)
+    ):
+        words = f"{gates} · hidden" if gates > 1 else "hidden"
+        raise ShapeError(
+            f"{name}: x is (steps, batch, {words}) with at least one step, w ({words}, hidden) and a state (batch, hidden), got x "
+            f"{x.shape}, w {w.shape} and {' and '.join(str(s.shape) for s in states)}"
+        )
+    dtype = np.result_type(x, w, *states)
+    return tuple([floating(name, a).astype(dtype, copy=False) for a in (x, w, *states)])
+
+
+def _before(first: Any, y: Any) -> Any:
+    """The states before every step: the first, and all of y but the last."""
+    return concatenate([expand_dims(first, 0), y[:-1]], axis=0)
+
+
+def _meet(d: Any, h: Any) -> Any:
+    """Σ dᵀ h over all steps: the gradient of the matrix that h was multiplied with."""
+    return reshape(d, (-1, d.shape[-1])).T @ reshape(h, (-1, h.shape[-1]))
+
+
+def _case(gates: int, **more: Any) -> list[Case]:
+    def shapes(steps: int, batch: int, hidden: int) -> Case:
+        states = {name: reals(shape=(batch, hidden)) for name in more.get("states", "h")}
+        bias = {"b": reals(shape=(gates * hidden,))} if more.get("bias") else {}
+        x, w = reals(shape=(steps, batch, gates * hidden)), reals(-1, 1, shape=(gates * hidden, hidden))
+        return Case(x=x, w=w, **bias, **states)
+
+    return [shapes(2, 1, 2), shapes(3, 2, 1)]
+
+
+# ------------------------------------------------------------------------------------------------------------------ plain
+
+
+def _plain_rnn(x: Array, w: Array, h: Array, nonlinearity: str = "tanh") -> Array:
+    y = []
+    for row in x:
+        z = row + np.einsum("ij,bj->bi", w, h)
+        h = np.tanh(z) if nonlinearity == "tanh" else np.maximum(z, 0)
+        y.append(h)
+    return np.array(y)
+
+
+@primitive(label="RNN", residuals={"memo": _memo}, cases=_case(1), reference=_plain_rnn)
+def rnn_scan(x: Array, w: Array, h: Array, /, nonlinearity: str = "tanh") -> tuple[Array, Any]:
+    """hₜ = tanh(xₜ + hₜ₋₁ wᵀ)        ∂L/∂x = d, ∂L/∂w = Σ dᵀ hₜ₋₁        (dₜ = (gₜ + dₜ₊₁ w) (1 − hₜ²))
+
+    x (steps, batch, hidden), w (hidden, hidden), the first state h (batch, hidden); the result is the states after every step,
+    (steps, batch, hidden). ``nonlinearity`` is "tanh" or "relu". Counterpart: the inner loop of ``torch.nn.RNN``; the TimeRNN of
+    *Deep Learning from Scratch 2*, section 5.3.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.rnn_scan(tg.Tensor([[[1.0]], [[1.0]]]), [[0.5]], [[0.0]], nonlinearity="relu")
+    Tensor([[[1. ]],
+            [[1.5]]])
+    """
+    if nonlinearity not in ("tanh", "relu"):
+        raise ArgumentError(f"rnn_scan: nonlinearity is 'tanh' or 'relu', not {nonlinearity!r}")
+    x, w, h = _checked("rnn_scan", 1, np.asarray(x), np.asarray(w), np.asarray(h))
+    y = np.empty_like(x)
+    for t, row in enumerate(x):
+        z = np.add(row, h @ w.T, out=y[t])
+        h = np.tanh(z, out=z) if nonlinearity == "tanh" else np.maximum(z, 0, out=z)
+    return y, {}
+
+
+def _rnn_backward(g: Any, y: Any, w: Any, h: Any, nonlinearity: str) -> tuple[Any, Any, Any]:
+    d, dx = None, []
+    for t in reversed(range(len(y))):
+        d = g[t] if d is None else g[t] + d
+        d = d * (1 - y[t] * y[t]) if nonlinearity == "tanh" else where(y[t] <= 0, 0, d)
+        dx.append(d)
+        d = d @ w
+    dx = stack(dx[::-1])
+    return dx, _meet(dx, _before(h, y)), d
+
+
+def _rnn_rule(which: int) -> Any:
+    return lambda g, y, w, h, memo, nonlinearity: _shared(memo, g, lambda: _rnn_backward(g, y, w, h, nonlinearity))[which]
+
+
+rnn_scan.vjp(x=_rnn_rule(0), w=_rnn_rule(1), h=_rnn_rule(2))
+
+
+# ------------------------------------------------------------------------------------------------------------------- LSTM
+
+
+def _plain_lstm(x: Array, w: Array, h: Array, c: Array) -> Array:
+    y = []
+    for row in x:
+        i, f, u, o = np.split(row + h @ w.T, 4, axis=-1)
+        c = c / (1 + np.exp(-f)) + np.tanh(u) / (1 + np.exp(-i))
+        h = np.tanh(c) / (1 + np.exp(-o))
+        y.append((h, c))
+    return np.array(y).swapaxes(0, 1)
+
+
+def _lstm_gates(x: Any, w: Any, h: Any, c: Any) -> Any:
+    """The gates of every step, behind their nonlinearities, in one array: for a derivative of the derivative."""
+    n, gates = w.shape[1], []
+    for t in range(len(x)):
+        z = x[t] + h @ w.T
+        i, f, u, o = sigmoid(z[:, :n]), sigmoid(z[:, n : 2 * n]), tanh(z[:, 2 * n : 3 * n]), sigmoid(z[:, 3 * n :])
+        c = f * c + i * u
+        h = o * tanh(c)
+        gates.append(concatenate([i, f, u, o], axis=-1))
+    return stack(gates)
+
+
+def _sigmoid_in_place(z: Array) -> Array:
+    np.multiply(z, -1, out=z)  # NumPy 2.4's negative, written onto itself, is wrong where z is strided
+    np.exp(z, out=z)
+    z += 1
+    return np.reciprocal(z, out=z)
+
+
+@primitive(label="LSTM", residuals={"gates": _lstm_gates, "memo": _memo}, cases=_case(4, states="hc"), reference=_plain_lstm)
+def lstm_scan(x: Array, w: Array, h: Array, c: Array, /) -> tuple[Array, Array, Any]:
+    """cₜ = f cₜ₋₁ + i u, hₜ = o tanh(cₜ)        ∂L/∂x = d, ∂L/∂w = Σ dᵀ hₜ₋₁        ((i, f, u, o) = σ, σ, tanh, σ of xₜ + hₜ₋₁ wᵀ)
+
+    x (steps, batch, 4 · hidden), w (4 · hidden, hidden), the first states h and c (batch, hidden). The result (2, steps, batch,
+    hidden) holds every h, and then every c. The gates stand in PyTorch's order: input, forget, cell, output. Counterpart: the
+    inner loop of ``torch.nn.LSTM``; the TimeLSTM of *Deep Learning from Scratch 2*, section 6.3.
+
+    >>> import numpy as np
+    >>> import tinygrad_edu as tg
+    >>> h, c = tg.lstm_scan(tg.Tensor(np.zeros((3, 1, 8))), np.zeros((8, 2)), np.zeros((1, 2)), np.ones((1, 2)))
+    >>> c[:, 0, 0]
+    Tensor([0.5  , 0.25 , 0.125])
+    """
+    x, w, h, c = _checked("lstm_scan", 4, *map(np.asarray, (x, w, h, c)))
+    n = w.shape[1]
+    y, gates = np.empty((2, *x.shape[:2], n), x.dtype), np.empty_like(x)
+    transposed = np.ascontiguousarray(w.T)
+    with np.errstate(over="ignore"):  # e⁻ᶻ may be infinite: then σ is 0
+        for t, z in enumerate(gates):
+            np.matmul(h, transposed, out=z)
+            z += x[t]
+            _sigmoid_in_place(z[:, : 2 * n])
+            _sigmoid_in_place(z[:, 3 * n :])
+            u = np.tanh(z[:, 2 * n : 3 * n], out=z[:, 2 * n : 3 * n])
+            h, now = y[:, t]
+            np.multiply(z[:, n : 2 * n], c, out=now)
+            now += z[:, :n] * u
+            c = now
+            np.multiply(z[:, 3 * n :], np.tanh(c), out=h)
+    return y, gates, {}
+
+
+def _lstm_backward(g: Any, y: Any, w: Any, h: Any, c: Any, gates: Any) -> tuple[Any, ...]:
+    n, dz = w.shape[1], []
+    gh, gc = g[0], g[1]
+    hs, cs = y[0], y[1]
+    dh = dc = None
+    for t in reversed(range(len(hs))):
+        i, f, u, o = [gates[t, :, k * n : (k + 1) * n] for k in range(4)]
+        now, past = tanh(cs[t]), cs[t - 1] if t else c
+        dh = gh[t] if dh is None else gh[t] + dh
+        inner = gc[t] if dc is None else gc[t] + dc
+        dc = inner + dh * o * (1 - now * now)
+        parts = [dc * u * (i * (1 - i)), dc * past * (f * (1 - f)), dc * i * (1 - u * u), dh * now * (o * (1 - o))]
+        d = concatenate(parts, axis=-1)
+        dz.append(d)
+        dh, dc = d @ w, dc * f
+    dx = stack(dz[::-1])
+    return dx, _meet(dx, _before(h, hs)), dh, dc
+
+
+def _lstm_rule(which: int) -> Any:
+    return lambda g, y, w, h, c, gates, memo: _shared(memo, g, lambda: _lstm_backward(g, y, w, h, c, gates))[which]
+
+
+lstm_scan.vjp(x=_lstm_rule(0), w=_lstm_rule(1), h=_lstm_rule(2), c=_lstm_rule(3))
+
+
+# -------------------------------------------------------------------------------------------------------------------- GRU
+
+
+def _plain_gru(x: Array, w: Array, b: Array, h: Array) -> Array:
+    y = []
+    for row in x:
+        (xr, xz, xn), (hr, hz, hn) = np.split(row, 3, axis=-1), np.split(h @ w.T + b, 3, axis=-1)
+        r, z = 1 / (1 + np.exp(-xr - hr)), 1 / (1 + np.exp(-xz - hz))
+        h = (1 - z) * np.tanh(xn + r * hn) + z * h
+        y.append(h)
+    return np.array(y)
+
+
+def _gru_gates(x: Any, w: Any, b: Any, h: Any) -> Any:
+    """The gates r and z, the candidate, and what the state contributes to it, of every step, in one array."""
+    n, gates = w.shape[1], []
+    for t in range(len(x)):
+        q = h @ w.T + b
+        both = sigmoid(x[t, :, : 2 * n] + q[:, : 2 * n])
+        z, candidate = both[:, n:], tanh(x[t, :, 2 * n :] + both[:, :n] * q[:, 2 * n :])
+        h = candidate + z * (h - candidate)
+        gates.append(concatenate([both, candidate, q[:, 2 * n :]], axis=-1))
+    return stack(gates)
+
+
+@primitive(label="GRU", residuals={"gates": _gru_gates, "memo": _memo}, cases=_case(3, bias=True), reference=_plain_gru)
+def gru_scan(x: Array, w: Array, b: Array, h: Array, /) -> tuple[Array, Array, Any]:
+    """hₜ = (1 − z) n + z hₜ₋₁        ∂L/∂x = d, ∂L/∂w = Σ d′ᵀ hₜ₋₁, ∂L/∂b = Σ d′        (n = tanh(xₙ + r (hₜ₋₁ wₙᵀ + bₙ)))
+
+    The gates r and z are σ of xₜ + hₜ₋₁ wᵀ + b. x (steps, batch, 3 · hidden), w (3 · hidden, hidden), b (3 · hidden,), the first
+    state h (batch, hidden); the result is the states after every step, (steps, batch, hidden). The gates stand in PyTorch's
+    order: reset, update, new. d′ is d with r times its last part. Counterpart: the inner loop of ``torch.nn.GRU``.
+
+    >>> import numpy as np
+    >>> import tinygrad_edu as tg
+    >>> tg.gru_scan(tg.Tensor(np.zeros((2, 1, 3))), np.zeros((3, 1)), np.zeros(3), np.ones((1, 1)))[:, 0, 0]
+    Tensor([0.5 , 0.25])
+    """
+    x, w, h = _checked("gru_scan", 3, *map(np.asarray, (x, w, h)))
+    b = np.asarray(b, x.dtype)
+    if b.shape != (len(w),):
+        raise ShapeError(f"gru_scan: b is (3 · hidden,), here {(len(w),)}, got {b.shape}")
+    n = w.shape[1]
+    y, gates = np.empty((*x.shape[:2], n), x.dtype), np.empty((*x.shape[:2], 4 * n), x.dtype)
+    transposed = np.ascontiguousarray(w.T)
+    with np.errstate(over="ignore"):
+        for t, row in enumerate(x):
+            q = h @ transposed
+            q += b
+            both, candidate = gates[t, :, : 2 * n], gates[t, :, 2 * n : 3 * n]
+            _sigmoid_in_place(np.add(row[:, : 2 * n], q[:, : 2 * n], out=both))
+            gates[t, :, 3 * n :] = q[:, 2 * n :]
+            np.multiply(both[:, :n], q[:, 2 * n :], out=candidate)
+            candidate += row[:, 2 * n :]
+            np.tanh(candidate, out=candidate)
+            h = np.add(candidate, both[:, n:] * (h - candidate), out=y[t])
+    return y, gates, {}
+
+
+def _gru_backward(g: Any, y: Any, w: Any, h: Any, gates: Any) -> tuple[Any, ...]:
+    n, dxs, dqs = w.shape[1], [], []
+    dh = None
+    for t in reversed(range(len(y))):
+        r, z, candidate, q = [gates[t, :, k * n : (k + 1) * n] for k in range(4)]
+        past = y[t - 1] if t else h
+        dh = g[t] if dh is None else g[t] + dh
+        dn = dh * (1 - z) * (1 - candidate * candidate)
+        dz = dh * (past - candidate) * (z * (1 - z))
+        dr = dn * q * (r * (1 - r))
+        dxs.append(concatenate([dr, dz, dn], axis=-1))
+        dqs.append(concatenate([dr, dz, dn * r], axis=-1))
+        dh = dqs[-1] @ w + dh * z
+    dq = stack(dqs[::-1])
+    return stack(dxs[::-1]), _meet(dq, _before(h, y)), sum(dq, axis=(0, 1)), dh
+
+
+def _gru_rule(which: int) -> Any:
+    return lambda g, y, w, h, gates, memo: _shared(memo, g, lambda: _gru_backward(g, y, w, h, gates))[which]
+
+
+gru_scan.vjp(x=_gru_rule(0), w=_gru_rule(1), b=_gru_rule(2), h=_gru_rule(3))
