@@ -59,7 +59,7 @@ HOUSE = {
     "__init__": "errors memory graph registry singular primitive conventions ops guard anomaly viz tensor explain transforms "
     "jacobians opaque implicit nn optim data io testing training hypothesis_types",
     "demo": "errors graph nn optim data tensor testing",
-    "cli": "errors demo __init__",
+    "cli": "errors training demo __init__",
     "__main__": "cli",
 }
 

@@ -1,4 +1,4 @@
-"""A training that a test starts as a program of its own, kills, and starts again: dropout, Adam, a schedule, shuffling, clipping.
+"""A training that a test starts as a program of its own, kills, and starts again, with everything that has a state in it.
 
 python training_run.py CHECKPOINT WEIGHTS EVERY
 """
@@ -11,21 +11,12 @@ import tinygrad_edu as tg
 from tinygrad_edu import nn, optim
 
 
-class Dropout(nn.Module):
-    """Inputs are dropped at random, by a generator of the module's own."""
-
-    def __init__(self, seed):
-        self.rng = np.random.default_rng(seed)
-
-    def forward(self, x):
-        return x * (self.rng.random(x.shape) < 0.8)
-
-
 def parts():
     """The arguments of fit."""
     rng = np.random.default_rng(0)
     x, t = tg.data.spiral(120, seed=3)
-    model = nn.Sequential(nn.Linear(2, 16, rng=rng), nn.ReLU(), Dropout(5), nn.Linear(16, 3, rng=rng))
+    dropout = nn.Dropout(0.2, rng=np.random.default_rng(5))
+    model = nn.Sequential(nn.Linear(2, 16, rng=rng), nn.BatchNorm1d(16), nn.ReLU(), dropout, nn.Linear(16, 3, rng=rng))
     optimizer = optim.Adam(model.parameters(), lr=0.02)
     loader = tg.data.DataLoader((x, t), batch_size=20, shuffle=True, seed=1, prefetch=2)
     schedule = optim.OneCycleLR(optimizer, max_lr=0.05, total_steps=100)
@@ -61,5 +52,5 @@ if __name__ == "__main__":
     checkpoint, weights, every = sys.argv[1:]
     print("begun", flush=True)
     model, history = train(checkpoint, checkpoint_every=int(every))
-    state = {"weights": {name: p.data for name, p in model.named_parameters()}, "history": history}
+    state = {"weights": model.state_dict(), "history": history}
     tg.save(weights, state)

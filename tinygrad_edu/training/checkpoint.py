@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.errors import ArgumentError, ShapeError
+from tinygrad_edu.errors import ArgumentError
 from tinygrad_edu.nn import Module
 
 if TYPE_CHECKING:
-    from tinygrad_edu.graph import Array
     from tinygrad_edu.optim import Optimizer
 
 VERSION = 1
@@ -43,7 +42,7 @@ class Progress:
         history = {name: np.array(column) if name == "step_loss" else list(column) for name, column in self.history.items()}
         return {
             "version": VERSION,
-            "model": weights_of(self.model),
+            "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": None if self.schedule is None else self.schedule.state_dict(),
             "stopping": None if self.stopping is None else self.stopping.state_dict(),
@@ -69,7 +68,7 @@ class Progress:
                 f"fit: the training in {where} used the random generators {sorted(state['generators'])}, and this one "
                 f"{sorted(self.generators)}: is the model another one?"
             )
-        set_weights(self.model, state["model"])
+        self.model.load_state_dict(state["model"])
         if self.schedule is not None:
             self.schedule.load_state_dict(state["schedule"])
         self.optimizer.load_state_dict(state["optimizer"])  # after the schedule, which sets learning rates
@@ -84,25 +83,6 @@ class Progress:
         self.epoch, self.batch, self.stopped = progress["epoch"], progress["batch"], progress["stopped"]
         self.totals = dict(progress["totals"])
         self.history = {**state["history"], "step_loss": state["history"]["step_loss"].tolist()}
-
-
-def weights_of(model: Module) -> dict[str, Array]:
-    """A copy of the model's numbers, by dotted names."""
-    if hasattr(model, "state_dict"):
-        return {name: np.array(array) for name, array in model.state_dict().items()}
-    return {name: parameter.numpy() for name, parameter in model.named_parameters()}
-
-
-def set_weights(model: Module, weights: Mapping[str, Array]) -> None:
-    """Give the model these numbers."""
-    if hasattr(model, "load_state_dict"):
-        model.load_state_dict(weights)
-        return
-    parameters = dict(model.named_parameters())
-    if parameters.keys() != weights.keys():
-        raise ShapeError(f"the model has the parameters {', '.join(parameters)}, and the weights are {', '.join(weights)}")
-    for name, parameter in parameters.items():
-        parameter.data = weights[name]
 
 
 def _generators_in(model: Module) -> dict[str, np.random.Generator]:

@@ -16,9 +16,9 @@ from tinygrad_edu.graph import no_grad
 from tinygrad_edu.io.atomic import sweep_up
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, clip_grad_norm_
-from tinygrad_edu.training.checkpoint import Progress, set_weights, weights_of
+from tinygrad_edu.training.checkpoint import Progress
 from tinygrad_edu.training.interrupt import Interruption
-from tinygrad_edu.training.metrics import as_loader, evaluate, named_metrics, number, switch
+from tinygrad_edu.training.metrics import as_loader, evaluate, named_metrics, number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,7 +112,7 @@ def fit(
                 raise KeyboardInterrupt
 
         while run.epoch < epochs and not run.stopped:
-            switch(model, "train")
+            model.train()
             for batch in _rest_of_the_epoch(run):
                 _step(run, batch, loss, measured, clip_norm)
                 bar.update()
@@ -125,7 +125,7 @@ def fit(
                 with bar.external_write_mode():
                     on_epoch(row)
     if early_stopping is not None and early_stopping.weights is not None:
-        set_weights(model, early_stopping.weights)
+        model.load_state_dict(early_stopping.weights)
     return run.history
 
 
@@ -177,7 +177,7 @@ def _finish_epoch(run: Progress, validation: Any, loss: Metric, measured: dict[s
         else:
             run.schedule.step()
     if run.stopping is not None:
-        run.stopped = run.stopping.update(run.stopping.value_of(row), weights_of(run.model))
+        run.stopped = run.stopping.update(run.stopping.value_of(row), run.model.state_dict())
     for name, value in row.items():
         run.history.setdefault(name, []).append(value)
     run.epoch, run.batch, run.totals = run.epoch + 1, 0, {}

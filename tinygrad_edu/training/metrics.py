@@ -81,8 +81,8 @@ def evaluate(model: Module, loader: Any, loss: Metric | None = None, metrics: Me
     """
     measured = {**({"loss": loss} if loss is not None else {}), **named_metrics(metrics)}
     totals, count = dict.fromkeys(measured, 0.0), 0
-    modes = [(module, module.training) for _, module in model.named_modules() if hasattr(module, "training")]
-    switch(model, "eval")
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
     try:
         with no_grad():
             for batch in as_loader(loader):
@@ -132,9 +132,3 @@ def as_array(value: Any) -> Array:
 def number(value: Any) -> float:
     """A Python number."""
     return float(value.item() if hasattr(value, "item") else value)
-
-
-def switch(model: Module, mode: str) -> None:
-    """``model.train()`` or ``model.eval()``, of a model that has the two modes."""
-    if hasattr(model, mode):
-        getattr(model, mode)()
