@@ -97,9 +97,7 @@ def test_linear_and_embedding():
     modules(lambda: nn.Embedding(6, 3, 2), lambda: torch.nn.Embedding(6, 3, 2), numbers)
 
 
-ACTIVATIONS = (
-    "Sigmoid ReLU Tanh SiLU Mish ELU CELU SELU LeakyReLU ReLU6 Hardtanh Hardswish Softplus Softsign LogSigmoid"
-)
+ACTIVATIONS = "Sigmoid ReLU Tanh SiLU Mish ELU CELU SELU LeakyReLU ReLU6 Hardtanh Hardswish Softplus Softsign LogSigmoid"
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS.split())
@@ -193,11 +191,11 @@ def test_pooling(axes):
         x = normal(seed, 2, 3, *lengths)
         for indices in (False, True):
             make = lambda lib: (
-                lambda: getattr(lib, f"MaxPool{axes}d")(  # noqa: B023
+                lambda: getattr(lib, f"MaxPool{axes}d")(
                     kernel,
                     dilation=dilation,
                     return_indices=indices,
-                    **options,  # noqa: B023
+                    **options,
                 )
             )
             modules(make(nn), make(torch.nn), x)
@@ -431,12 +429,12 @@ def test_probability_losses(reduction):
         )
         compare(
             lambda x, t: F.binary_cross_entropy_with_logits(x, t, weight, reduction, q),  # noqa: B023
-            lambda x, t: TF.binary_cross_entropy_with_logits(  # noqa: B023
+            lambda x, t: TF.binary_cross_entropy_with_logits(
                 x,
                 t,
                 theirs,
                 reduction=reduction,
-                pos_weight=torch.tensor(q),  # noqa: B023
+                pos_weight=torch.tensor(q),
             ),
             x,
             t,
