@@ -15,10 +15,13 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.utils.rnn import PackedSequence
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate, stack
+from tinygrad_edu.ops.lstm import lstm_scan
 from tinygrad_edu.ops.moving import flip
-from tinygrad_edu.ops.recurrent import gru_scan, lstm_scan, rnn_scan
+from tinygrad_edu.ops.recurrent import gru_scan, rnn_scan
 from tinygrad_edu.ops.select import where
 from tinygrad_edu.ops.shape import expand_dims, squeeze, swapaxes
+
+CLOSED = 1000.0  # σ and tanh of it are 1, and of its negative 0, in every precision
 
 
 class _Recurrent(Module):
@@ -66,8 +69,9 @@ class _Recurrent(Module):
         """W of the input, W of the state, and their biases, or None."""
         return tuple([getattr(self, kind + suffix, None) for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")])
 
-    def _scan(self, x: Any, suffix: str, states: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Every state after every step, for one layer and direction: arrays (steps, batch, hidden), the output first."""
+    def _scan(self, x: Any, suffix: str, states: tuple[Any, ...], live: Any) -> tuple[Any, ...]:
+        """For one layer and direction the output of every step, (steps, batch, hidden), and the last c, if there is one. ``live``
+        says which steps count, or is None."""
         raise NotImplementedError
 
     def _prepare(self, input: Any, hx: Any) -> tuple[Any, Any, tuple[Any, ...], bool]:
@@ -115,10 +119,10 @@ class _Recurrent(Module):
             for direction, suffix in enumerate(self._directions(layer)):
                 number = layer * (1 + self.bidirectional) + direction
                 ordered = _reversed(x, lengths) if direction else x
-                found = self._scan(ordered, suffix, tuple([s[number] for s in states]))
-                for kind, y in enumerate(found):
-                    lasts[kind].append(y[-1] if lengths is None else y[lengths - 1, np.arange(batch)])
-                outputs.append(_reversed(found[0], lengths) if direction else found[0])
+                y, *others = self._scan(ordered, suffix, tuple([s[number] for s in states]), live)
+                for kind, last in enumerate([y[-1] if lengths is None else y[lengths - 1, np.arange(batch)], *others]):
+                    lasts[kind].append(last)
+                outputs.append(_reversed(y, lengths) if direction else y)
             x = outputs[0] if len(outputs) == 1 else concatenate(outputs, axis=-1)
         if live is not None:
             x = where(live, x, 0)
@@ -192,7 +196,7 @@ class RNN(_Recurrent):
         options = (num_layers, bias, batch_first, dropout, bidirectional)
         super().__init__(input_size, hidden_size, *options, dtype=dtype, rng=rng)
 
-    def _scan(self, x: Any, suffix: str, states: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _scan(self, x: Any, suffix: str, states: tuple[Any, ...], live: Any) -> tuple[Any, ...]:
         w_ih, w_hh, b_ih, b_hh = self._weights(suffix)
         return (rnn_scan(F.linear(x, w_ih, None if b_ih is None else b_ih + b_hh), w_hh, *states, self.nonlinearity),)
 
@@ -214,10 +218,14 @@ class LSTM(_Recurrent):
     gates = 4
     states = 2
 
-    def _scan(self, x: Any, suffix: str, states: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _scan(self, x: Any, suffix: str, states: tuple[Any, ...], live: Any) -> tuple[Any, ...]:
         w_ih, w_hh, b_ih, b_hh = self._weights(suffix)
-        y = lstm_scan(F.linear(x, w_ih, None if b_ih is None else b_ih + b_hh), w_hh, *states)
-        return y[0], y[1]
+        b = np.zeros(len(w_hh), w_hh.dtype) if b_ih is None else b_ih + b_hh
+        x = F.linear(x, w_ih)
+        if live is not None:  # behind the end the input gate is 0 and the forget gate 1: c stays what it was
+            x = where(live, x, np.repeat(np.array([-CLOSED, CLOSED, 0, 0], w_ih.dtype), self.hidden_size))
+        y = lstm_scan(x, w_hh, b, *states)
+        return y[:-1], y[-1]
 
 
 class GRU(_Recurrent):
@@ -235,7 +243,7 @@ class GRU(_Recurrent):
 
     gates = 3
 
-    def _scan(self, x: Any, suffix: str, states: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _scan(self, x: Any, suffix: str, states: tuple[Any, ...], live: Any) -> tuple[Any, ...]:
         w_ih, w_hh, b_ih, b_hh = self._weights(suffix)
         b_hh = np.zeros(len(w_hh), w_hh.dtype) if b_hh is None else b_hh
         return (gru_scan(F.linear(x, w_ih, b_ih), w_hh, b_hh, *states),)

@@ -15,6 +15,7 @@ from tinygrad_edu.registry import Case, reals
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
+SMALL = float(np.float32(1e-12))  # of p (1 − p), where it divides: PyTorch's number, in float64 too
 LEAST = -100.0  # of a logarithm: PyTorch's, so that a wrong answer that was certain costs much, and not everything
 
 
@@ -45,6 +46,6 @@ def _bounded_log(p: Any) -> Any:
 
 
 binary_entropy.vjp(
-    p=lambda g, p, t: g * (p - t) / maximum(p * (1 - p), 1e-12),
+    p=lambda g, p, t: g * (p - t) / maximum(p * (1 - p), SMALL),
     t=lambda g, p: g * (_bounded_log(1 - p) - _bounded_log(p)),
 )

@@ -125,13 +125,17 @@ def _max_spread(
     windows = _windows("max_pool", shape, kernel, stride, padding, dilation, ceil_mode)
     first = len(shape) - len(windows.kernel)
     y = np.zeros_like(a, shape=(*shape[:first], *windows.reach))
+    if not np.isfinite(a).all():  # a product with 0 would make nan of it: choose instead, which is slower
+        for place, where in windows.offsets():
+            y[(..., *where)] += np.where(number == _number_of(windows, place), a, 0)
+        return y[(..., *windows.inside)]
     apart = all(s >= d * (k - 1) + 1 for s, d, k in zip(windows.stride, windows.dilation, windows.kernel, strict=True))
     for place, where in windows.offsets():
         chosen = number == _number_of(windows, place)
         if apart:
-            np.copyto(y[(..., *where)], a, where=chosen)
+            np.multiply(a, chosen, out=y[(..., *where)])
         else:
-            y[(..., *where)] += np.where(chosen, a, 0)
+            y[(..., *where)] += a * chosen
     return y[(..., *windows.inside)]
 
 

@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
 
-def _shared(memo: dict[str, Any], g: Any, compute: Callable[[], Any]) -> Any:
+def shared(memo: dict[str, Any], g: Any, compute: Callable[[], Any]) -> Any:
     """The gradients of all operands for this cotangent, computed once. ``memo`` is a residual: every node has one of its own."""
     if memo.get("g") is not g:
         memo.update(g=g, gradients=compute())
     return memo["gradients"]
 
 
-def _memo(*operands: Any) -> dict[str, Any]:
+def new_memo(*operands: Any) -> dict[str, Any]:
     return {}
 
 
-def _checked(name: str, gates: int, x: Array, w: Array, *states: Array) -> tuple[Array, ...]:
+def checked(name: str, gates: int, x: Array, w: Array, *states: Array) -> tuple[Array, ...]:
     """The operands as floats of one dtype, if they fit together."""
     hidden = w.shape[-1] if w.ndim == 2 else -1
     rows = (gates * hidden, hidden)
@@ -57,17 +57,25 @@ def _checked(name: str, gates: int, x: Array, w: Array, *states: Array) -> tuple
     return tuple([floating(name, a).astype(dtype, copy=False) for a in (x, w, *states)])
 
 
-def _before(first: Any, y: Any) -> Any:
+def checked_bias(name: str, b: Any, w: Array) -> Array:
+    """The bias in w's dtype, if there is a number for each row of w."""
+    b = np.asarray(b, w.dtype)
+    if b.shape != (len(w),):
+        raise ShapeError(f"{name}: b has a number for each row of w, {(len(w),)}, got {b.shape}")
+    return b
+
+
+def before(first: Any, y: Any) -> Any:
     """The states before every step: the first, and all of y but the last."""
     return concatenate([expand_dims(first, 0), y[:-1]], axis=0)
 
 
-def _meet(d: Any, h: Any) -> Any:
+def meet(d: Any, h: Any) -> Any:
     """Σ dᵀ h over all steps: the gradient of the matrix that h was multiplied with."""
     return reshape(d, (-1, d.shape[-1])).T @ reshape(h, (-1, h.shape[-1]))
 
 
-def _case(gates: int, **more: Any) -> list[Case]:
+def scan_cases(gates: int, **more: Any) -> list[Case]:
     def shapes(steps: int, batch: int, hidden: int) -> Case:
         states = {name: reals(shape=(batch, hidden)) for name in more.get("states", "h")}
         bias = {"b": reals(shape=(gates * hidden,))} if more.get("bias") else {}
@@ -89,7 +97,7 @@ def _plain_rnn(x: Array, w: Array, h: Array, nonlinearity: str = "tanh") -> Arra
     return np.array(y)
 
 
-@primitive(label="RNN", residuals={"memo": _memo}, cases=_case(1), reference=_plain_rnn)
+@primitive(label="RNN", residuals={"memo": new_memo}, cases=scan_cases(1), reference=_plain_rnn)
 def rnn_scan(x: Array, w: Array, h: Array, /, nonlinearity: str = "tanh") -> tuple[Array, Any]:
     """hₜ = tanh(xₜ + hₜ₋₁ wᵀ)        ∂L/∂x = d, ∂L/∂w = Σ dᵀ hₜ₋₁        (dₜ = (gₜ + dₜ₊₁ w) (1 − hₜ²))
 
@@ -104,7 +112,7 @@ def rnn_scan(x: Array, w: Array, h: Array, /, nonlinearity: str = "tanh") -> tup
     """
     if nonlinearity not in ("tanh", "relu"):
         raise ArgumentError(f"rnn_scan: nonlinearity is 'tanh' or 'relu', not {nonlinearity!r}")
-    x, w, h = _checked("rnn_scan", 1, np.asarray(x), np.asarray(w), np.asarray(h))
+    x, w, h = checked("rnn_scan", 1, np.asarray(x), np.asarray(w), np.asarray(h))
     y = np.empty_like(x)
     for t, row in enumerate(x):
         z = np.add(row, h @ w.T, out=y[t])
@@ -120,39 +128,17 @@ def _rnn_backward(g: Any, y: Any, w: Any, h: Any, nonlinearity: str) -> tuple[An
         dx.append(d)
         d = d @ w
     dx = stack(dx[::-1])
-    return dx, _meet(dx, _before(h, y)), d
+    return dx, meet(dx, before(h, y)), d
 
 
 def _rnn_rule(which: int) -> Any:
-    return lambda g, y, w, h, memo, nonlinearity: _shared(memo, g, lambda: _rnn_backward(g, y, w, h, nonlinearity))[which]
+    return lambda g, y, w, h, memo, nonlinearity: shared(memo, g, lambda: _rnn_backward(g, y, w, h, nonlinearity))[which]
 
 
 rnn_scan.vjp(x=_rnn_rule(0), w=_rnn_rule(1), h=_rnn_rule(2))
 
 
-# ------------------------------------------------------------------------------------------------------------------- LSTM
-
-
-def _plain_lstm(x: Array, w: Array, h: Array, c: Array) -> Array:
-    y = []
-    for row in x:
-        i, f, u, o = np.split(row + h @ w.T, 4, axis=-1)
-        c = c / (1 + np.exp(-f)) + np.tanh(u) / (1 + np.exp(-i))
-        h = np.tanh(c) / (1 + np.exp(-o))
-        y.append((h, c))
-    return np.array(y).swapaxes(0, 1)
-
-
-def _lstm_gates(x: Any, w: Any, h: Any, c: Any) -> Any:
-    """The gates of every step, behind their nonlinearities, in one array: for a derivative of the derivative."""
-    n, gates = w.shape[1], []
-    for t in range(len(x)):
-        z = x[t] + h @ w.T
-        i, f, u, o = sigmoid(z[:, :n]), sigmoid(z[:, n : 2 * n]), tanh(z[:, 2 * n : 3 * n]), sigmoid(z[:, 3 * n :])
-        c = f * c + i * u
-        h = o * tanh(c)
-        gates.append(concatenate([i, f, u, o], axis=-1))
-    return stack(gates)
+# -------------------------------------------------------------------------------------------------------------------- GRU
 
 
 def _sigmoid_in_place(z: Array) -> Array:
@@ -160,68 +146,6 @@ def _sigmoid_in_place(z: Array) -> Array:
     np.exp(z, out=z)
     z += 1
     return np.reciprocal(z, out=z)
-
-
-@primitive(label="LSTM", residuals={"gates": _lstm_gates, "memo": _memo}, cases=_case(4, states="hc"), reference=_plain_lstm)
-def lstm_scan(x: Array, w: Array, h: Array, c: Array, /) -> tuple[Array, Array, Any]:
-    """cₜ = f cₜ₋₁ + i u, hₜ = o tanh(cₜ)        ∂L/∂x = d, ∂L/∂w = Σ dᵀ hₜ₋₁        ((i, f, u, o) = σ, σ, tanh, σ of xₜ + hₜ₋₁ wᵀ)
-
-    x (steps, batch, 4 · hidden), w (4 · hidden, hidden), the first states h and c (batch, hidden). The result (2, steps, batch,
-    hidden) holds every h, and then every c. The gates stand in PyTorch's order: input, forget, cell, output. Counterpart: the
-    inner loop of ``torch.nn.LSTM``; the TimeLSTM of *Deep Learning from Scratch 2*, section 6.3.
-
-    >>> import numpy as np
-    >>> import tinygrad_edu as tg
-    >>> h, c = tg.lstm_scan(tg.Tensor(np.zeros((3, 1, 8))), np.zeros((8, 2)), np.zeros((1, 2)), np.ones((1, 2)))
-    >>> c[:, 0, 0]
-    Tensor([0.5  , 0.25 , 0.125])
-    """
-    x, w, h, c = _checked("lstm_scan", 4, *map(np.asarray, (x, w, h, c)))
-    n = w.shape[1]
-    y, gates = np.empty((2, *x.shape[:2], n), x.dtype), np.empty_like(x)
-    transposed = np.ascontiguousarray(w.T)
-    with np.errstate(over="ignore"):  # e⁻ᶻ may be infinite: then σ is 0
-        for t, z in enumerate(gates):
-            np.matmul(h, transposed, out=z)
-            z += x[t]
-            _sigmoid_in_place(z[:, : 2 * n])
-            _sigmoid_in_place(z[:, 3 * n :])
-            u = np.tanh(z[:, 2 * n : 3 * n], out=z[:, 2 * n : 3 * n])
-            h, now = y[:, t]
-            np.multiply(z[:, n : 2 * n], c, out=now)
-            now += z[:, :n] * u
-            c = now
-            np.multiply(z[:, 3 * n :], np.tanh(c), out=h)
-    return y, gates, {}
-
-
-def _lstm_backward(g: Any, y: Any, w: Any, h: Any, c: Any, gates: Any) -> tuple[Any, ...]:
-    n, dz = w.shape[1], []
-    gh, gc = g[0], g[1]
-    hs, cs = y[0], y[1]
-    dh = dc = None
-    for t in reversed(range(len(hs))):
-        i, f, u, o = [gates[t, :, k * n : (k + 1) * n] for k in range(4)]
-        now, past = tanh(cs[t]), cs[t - 1] if t else c
-        dh = gh[t] if dh is None else gh[t] + dh
-        inner = gc[t] if dc is None else gc[t] + dc
-        dc = inner + dh * o * (1 - now * now)
-        parts = [dc * u * (i * (1 - i)), dc * past * (f * (1 - f)), dc * i * (1 - u * u), dh * now * (o * (1 - o))]
-        d = concatenate(parts, axis=-1)
-        dz.append(d)
-        dh, dc = d @ w, dc * f
-    dx = stack(dz[::-1])
-    return dx, _meet(dx, _before(h, hs)), dh, dc
-
-
-def _lstm_rule(which: int) -> Any:
-    return lambda g, y, w, h, c, gates, memo: _shared(memo, g, lambda: _lstm_backward(g, y, w, h, c, gates))[which]
-
-
-lstm_scan.vjp(x=_lstm_rule(0), w=_lstm_rule(1), h=_lstm_rule(2), c=_lstm_rule(3))
-
-
-# -------------------------------------------------------------------------------------------------------------------- GRU
 
 
 def _plain_gru(x: Array, w: Array, b: Array, h: Array) -> Array:
@@ -246,7 +170,7 @@ def _gru_gates(x: Any, w: Any, b: Any, h: Any) -> Any:
     return stack(gates)
 
 
-@primitive(label="GRU", residuals={"gates": _gru_gates, "memo": _memo}, cases=_case(3, bias=True), reference=_plain_gru)
+@primitive(label="GRU", residuals={"gates": _gru_gates, "memo": new_memo}, cases=scan_cases(3, bias=True), reference=_plain_gru)
 def gru_scan(x: Array, w: Array, b: Array, h: Array, /) -> tuple[Array, Array, Any]:
     """hₜ = (1 − z) n + z hₜ₋₁        ∂L/∂x = d, ∂L/∂w = Σ d′ᵀ hₜ₋₁, ∂L/∂b = Σ d′        (n = tanh(xₙ + r (hₜ₋₁ wₙᵀ + bₙ)))
 
@@ -259,10 +183,8 @@ def gru_scan(x: Array, w: Array, b: Array, h: Array, /) -> tuple[Array, Array, A
     >>> tg.gru_scan(tg.Tensor(np.zeros((2, 1, 3))), np.zeros((3, 1)), np.zeros(3), np.ones((1, 1)))[:, 0, 0]
     Tensor([0.5 , 0.25])
     """
-    x, w, h = _checked("gru_scan", 3, *map(np.asarray, (x, w, h)))
-    b = np.asarray(b, x.dtype)
-    if b.shape != (len(w),):
-        raise ShapeError(f"gru_scan: b is (3 · hidden,), here {(len(w),)}, got {b.shape}")
+    x, w, h = checked("gru_scan", 3, *map(np.asarray, (x, w, h)))
+    b = checked_bias("gru_scan", b, w)
     n = w.shape[1]
     y, gates = np.empty((*x.shape[:2], n), x.dtype), np.empty((*x.shape[:2], 4 * n), x.dtype)
     transposed = np.ascontiguousarray(w.T)
@@ -294,11 +216,11 @@ def _gru_backward(g: Any, y: Any, w: Any, h: Any, gates: Any) -> tuple[Any, ...]
         dqs.append(concatenate([dr, dz, dn * r], axis=-1))
         dh = dqs[-1] @ w + dh * z
     dq = stack(dqs[::-1])
-    return stack(dxs[::-1]), _meet(dq, _before(h, y)), sum(dq, axis=(0, 1)), dh
+    return stack(dxs[::-1]), meet(dq, before(h, y)), sum(dq, axis=(0, 1)), dh
 
 
 def _gru_rule(which: int) -> Any:
-    return lambda g, y, w, h, gates, memo: _shared(memo, g, lambda: _gru_backward(g, y, w, h, gates))[which]
+    return lambda g, y, w, h, gates, memo: shared(memo, g, lambda: _gru_backward(g, y, w, h, gates))[which]
 
 
 gru_scan.vjp(x=_gru_rule(0), w=_gru_rule(1), b=_gru_rule(2), h=_gru_rule(3))

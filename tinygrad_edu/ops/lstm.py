@@ -1,0 +1,186 @@
+"""The LSTM over a whole sequence, as one operation; see `tinygrad_edu.ops.recurrent` for how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu.ops.activation import sigmoid
+from tinygrad_edu.ops.hyperbolic import tanh
+from tinygrad_edu.ops.joining import concatenate, stack
+from tinygrad_edu.ops.recurrent import before, checked, checked_bias, meet, new_memo, scan_cases, shared
+from tinygrad_edu.ops.reduction import sum
+from tinygrad_edu.primitive import primitive
+from tinygrad_edu.registry import Case, reals
+
+if TYPE_CHECKING:
+    from tinygrad_edu.graph import Array
+
+
+def _plain_lstm(x: Array, w: Array, b: Array, h: Array, c: Array) -> Array:
+    y = []
+    for row in x:
+        i, f, u, o = np.split(row + h @ w.T + b, 4, axis=-1)
+        c = c / (1 + np.exp(-f)) + np.tanh(u) / (1 + np.exp(-i))
+        h = np.tanh(c) / (1 + np.exp(-o))
+        y.append(h)
+    return np.array([*y, c])
+
+
+def _steps(x: Any, w: Any, b: Any, h: Any, c: Any) -> tuple[Any, Any]:
+    """The gates of every step, behind their nonlinearities, and every c: for a derivative of the derivative."""
+    gates, cells = [], []
+    for t in range(len(x)):
+        i, f, u, o = _quarters(x[t] + h @ w.T + b)
+        i, f, u, o = sigmoid(i), sigmoid(f), tanh(u), sigmoid(o)
+        c = f * c + i * u
+        h = o * tanh(c)
+        gates.append(concatenate([i, f, u, o], axis=-1))
+        cells.append(c)
+    return stack(gates), stack(cells)
+
+
+@primitive(
+    label="LSTM",
+    residuals={
+        "gates": lambda *operands: _steps(*operands)[0],
+        "cells": lambda *operands: _steps(*operands)[1],
+        "memo": new_memo,
+    },
+    cases=scan_cases(4, bias=True, states="hc"),
+    reference=_plain_lstm,
+)
+def lstm_scan(x: Array, w: Array, b: Array, h: Array, c: Array, /) -> tuple[Array, Array, Array, Any]:
+    """cₜ = f cₜ₋₁ + i u, hₜ = o tanh(cₜ)        ∂L/∂x = d, ∂L/∂w = Σ dᵀ hₜ₋₁, ∂L/∂b = Σ d
+
+    The gates (i, f, u, o) are σ, σ, tanh and σ of xₜ + hₜ₋₁ wᵀ + b, and stand in this order, which is PyTorch's. x (steps, batch,
+    4 · hidden), w (4 · hidden, hidden), b (4 · hidden,), the first states h and c (batch, hidden). The result (steps + 1, batch,
+    hidden) holds every h, and behind them the last c. Counterpart: the inner loop of ``torch.nn.LSTM``; the TimeLSTM of *Deep
+    Learning from Scratch 2*, section 6.3.
+
+    >>> import numpy as np
+    >>> import tinygrad_edu as tg
+    >>> y = tg.lstm_scan(tg.Tensor(np.zeros((3, 1, 8))), np.zeros((8, 2)), np.zeros(8), np.zeros((1, 2)), np.ones((1, 2)))
+    >>> y.shape, y[-1]  # f is ½ in every step
+    ((4, 1, 2), Tensor([[0.125, 0.125]]))
+    """
+    x, w, h, c = checked("lstm_scan", 4, *map(np.asarray, (x, w, h, c)))
+    b = checked_bias("lstm_scan", b, w)
+    steps, batch, _ = x.shape
+    n = w.shape[1]
+    y, gates, cells = np.empty((steps + 1, batch, n), x.dtype), np.empty_like(x), np.empty((steps, batch, n), x.dtype)
+    # σ(z) is ½ + ½ tanh(½ z), so that one call serves all four gates.
+    half = np.full(4 * n, 0.5, x.dtype)
+    half[2 * n : 3 * n] = 1
+    rest = 1 - half
+    transposed, shift = np.multiply(w.T, half, order="C"), b * half
+    own, part = np.empty((batch, 4 * n), x.dtype), np.empty((batch, n), x.dtype)
+    for t, z in enumerate(gates):
+        np.matmul(h, transposed, out=z)
+        z += np.multiply(x[t], half, out=own)
+        z += shift
+        np.tanh(z, out=z)
+        z *= half
+        z += rest
+        now, h = cells[t], y[t]
+        np.multiply(z[:, n : 2 * n], c, out=now)
+        now += np.multiply(z[:, :n], z[:, 2 * n : 3 * n], out=part)
+        c = now
+        np.multiply(z[:, 3 * n :], np.tanh(c, out=part), out=h)
+    y[steps] = c
+    return y, gates, cells, {}
+
+
+def _quarters(a: Any) -> list[Any]:
+    n = a.shape[-1] // 4
+    return [a[:, k * n : (k + 1) * n] for k in range(4)]
+
+
+def _slopes(gates: Any) -> list[Any]:
+    """The derivatives of σ, σ, tanh and σ, by their values."""
+    i, f, u, o = _quarters(gates)
+    return [i * (1 - i), f * (1 - f), 1 - u * u, o * (1 - o)]
+
+
+def _plain_lstm_pull(dh: Array, dc: Array, gates: Array, now: Array, past: Array) -> Array:
+    i, f, u, o = np.split(gates, 4, axis=-1)
+    return np.concatenate([dc * u * i * (1 - i), dc * past * f * (1 - f), dc * i * (1 - u**2), dh * now * o * (1 - o)], axis=-1)
+
+
+@primitive(
+    cases=[
+        Case(
+            dh=reals(shape=(2, 1)),
+            dc=reals(shape=(2, 1)),
+            gates=reals(shape=(2, 4)),
+            now=reals(shape=(2, 1)),
+            past=reals(shape=(2, 1)),
+        )
+    ],
+    reference=_plain_lstm_pull,
+)
+def _lstm_pull(dh: Array, dc: Array, gates: Array, now: Array, past: Array, /) -> Array:
+    """y = (dc u i′, dc past f′, dc i u′, dh now o′)        ∂L/∂dh, … = its terms with g        (i′ = i (1 − i), u′ = 1 − u², …)
+
+    What one step of an LSTM hands back to its gates: the inner loop of a backward pass, of few and large operations.
+    """
+    n = dh.shape[-1]
+    y = 1 - gates
+    y *= gates
+    u = gates[:, 2 * n : 3 * n]
+    np.multiply(u, u, out=y[:, 2 * n : 3 * n])
+    np.subtract(1, y[:, 2 * n : 3 * n], out=y[:, 2 * n : 3 * n])
+    for place, (d, factor) in enumerate([(dc, u), (dc, past), (dc, gates[:, :n]), (dh, now)]):
+        y[:, place * n : (place + 1) * n] *= d * factor
+    return y
+
+
+def _pull_gates(g: Any, dh: Any, dc: Any, gates: Any, now: Any, past: Any) -> Any:
+    i, f, u, o = _quarters(gates)
+    gi, gf, gu, go = _quarters(g)
+    si, _, su, _ = _slopes(gates)
+    parts = [
+        dc * (gi * u * (1 - 2 * i) + gu * su),
+        dc * gf * past * (1 - 2 * f),
+        dc * (gi * si - 2 * (gu * u * i)),
+        dh * go * now * (1 - 2 * o),
+    ]
+    return concatenate(parts, axis=-1)
+
+
+def _pull_dc(g: Any, gates: Any, past: Any) -> Any:
+    i, _, u, _ = _quarters(gates)
+    gi, gf, gu, _ = _quarters(g)
+    si, sf, su, _ = _slopes(gates)
+    return gi * u * si + gf * past * sf + gu * i * su
+
+
+_lstm_pull.vjp(
+    dh=lambda g, gates, now: _quarters(g)[3] * now * _slopes(gates)[3],
+    dc=_pull_dc,
+    gates=_pull_gates,
+    now=lambda g, dh, gates: _quarters(g)[3] * dh * _slopes(gates)[3],
+    past=lambda g, dc, gates: _quarters(g)[1] * dc * _slopes(gates)[1],
+)
+
+
+def _backward(g: Any, y: Any, w: Any, h: Any, c: Any, gates: Any, cells: Any) -> tuple[Any, ...]:
+    n, steps, dz = w.shape[1], len(cells), []
+    dh, dc = g[0] * 0, g[steps]
+    for t in reversed(range(steps)):
+        now, past = tanh(cells[t]), cells[t - 1] if t else c
+        dh = g[t] + dh
+        dc = dc + dh * gates[t, :, 3 * n :] * (1 - now * now)
+        d = _lstm_pull(dh, dc, gates[t], now, past)
+        dz.append(d)
+        dh, dc = d @ w, dc * gates[t, :, n : 2 * n]
+    dx = stack(dz[::-1])
+    return dx, meet(dx, before(h, y[:steps])), sum(dx, axis=(0, 1)), dh, dc
+
+
+def _rule(which: int) -> Any:
+    return lambda g, y, w, h, c, gates, cells, memo: shared(memo, g, lambda: _backward(g, y, w, h, c, gates, cells))[which]
+
+
+lstm_scan.vjp(x=_rule(0), w=_rule(1), b=_rule(2), h=_rule(3), c=_rule(4))
