@@ -120,15 +120,12 @@ def _model(config: Config, train: tuple[Array, Array], test: tuple[Array, Array]
     rng = np.random.default_rng(config.seed)
     inputs = train[0].shape[1]
     outputs = 1 if config.data == "sine" else int(train[1].max()) + 1
+    hidden = config.hidden
     if config.model == "linear":
         return nn.Sequential(nn.Linear(inputs, outputs, rng=rng, dtype=np.float32)), (train, test)
     if config.model == "mlp":
-        layers = [
-            nn.Linear(inputs, config.hidden, rng=rng, dtype=np.float32),
-            nn.ReLU(),
-            nn.Linear(config.hidden, outputs, rng=rng, dtype=np.float32),
-        ]
-        return nn.Sequential(*layers), (train, test)
+        first, second = [nn.Linear(*sizes, rng=rng, dtype=np.float32) for sizes in ((inputs, hidden), (hidden, outputs))]
+        return nn.Sequential(first, nn.ReLU(), second), (train, test)
     side = round(inputs**0.5)
     if config.data not in ("digits", "mnist"):
         raise ArgumentError(f"a cnn is for images, and {config.data} has none: choose --model mlp, or --data digits or mnist")
@@ -140,9 +137,9 @@ def _model(config: Config, train: tuple[Array, Array], test: tuple[Array, Array]
         nn.ReLU(),
         nn.MaxPool2d(2),
         nn.Flatten(),
-        nn.Linear(32 * (side // 4) ** 2, config.hidden, rng=rng, dtype=np.float32),
+        nn.Linear(32 * (side // 4) ** 2, hidden, rng=rng, dtype=np.float32),
         nn.ReLU(),
-        nn.Linear(config.hidden, outputs, rng=rng, dtype=np.float32),
+        nn.Linear(hidden, outputs, rng=rng, dtype=np.float32),
     )
     images = [(x.reshape(-1, 1, side, side), t) for x, t in (train, test)]
     return cnn, (images[0], images[1])
