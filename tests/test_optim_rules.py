@@ -148,9 +148,10 @@ def test_the_defaults_are_pytorchs(cls):
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_a_step_makes_no_array_of_the_parameters_size(cls):
-    (w,) = leaves([(1000, 1000)])
-    w.grad = np.ones((1000, 1000))
+def test_a_step_makes_no_array_of_the_parameters_size(cls, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # each has blocks of its own
+    (w,) = leaves([(2000, 1000)])
+    w.grad = np.ones((2000, 1000))
     optimiser = cls([w], weight_decay=0.1)
     optimiser.step()  # the state is made here
     before = w.data
@@ -198,10 +199,32 @@ def test_the_layout_of_an_array_does_not_matter(cls):
 def test_blocks_fit_together(cls, monkeypatch):
     ends = []
     for size in (1 << 18, 7 * 8):
-        monkeypatch.setattr(optim.optimizer, "BLOCK", size)
+        monkeypatch.setattr(optim.sweep, "BLOCK", size)
         params = leaves([(31, 3), (0, 3)])
         ends.append(run(cls(params, weight_decay=0.1), params, gradients(3, [(31, 3), (0, 3)]))[0])
     np.testing.assert_array_equal(*ends)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize("threads", ["1", "2", "3", "200"])
+def test_threads_share_the_work(cls, threads, monkeypatch):
+    ends = []
+    for size, count in ((1 << 30, "1"), (1, threads)):
+        monkeypatch.setattr(optim.sweep, "SHARED", size)
+        monkeypatch.setenv("OMP_NUM_THREADS", count)
+        params = leaves([(31, 3), (), (2, 5)])
+        ends.append(run(cls(params, weight_decay=0.1), params, gradients(3, [(31, 3), (), (2, 5)])))
+    for mine, theirs in zip(*ends, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_an_error_in_a_thread_is_raised(monkeypatch):
+    monkeypatch.setattr(optim.sweep, "SHARED", 1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    (w,) = leaves([(4,)])
+    w.grad = [0.0, 0.0, 0.0, 1e308]
+    with pytest.raises(FloatingPointError), np.errstate(over="raise"):
+        optim.SGD([w], lr=1e300).step()
 
 
 @pytest.mark.parametrize("cls", CLASSES)

@@ -1,20 +1,16 @@
-"""What all optimisers share: groups of parameters, their state, and a step that goes through memory once.
-
-An optimiser is a rule for one block of numbers. `Optimizer` hands the rule one block after the other, small enough to stay in the
-processor's cache, so that no temporary has the size of a parameter and the ten or so passes of a rule like Adam's cost one pass
-through memory.
-"""
+"""What all optimisers share: groups of parameters, their state, and the step, for which a subclass gives the rule."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, DTypeError, GraphError, ShapeError
 from tinygrad_edu.optim.groups import checked_parameter, groups_of, paired
+from tinygrad_edu.optim.sweep import sweep
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -22,8 +18,6 @@ if TYPE_CHECKING:
 
     Options: TypeAlias = dict[str, Any]
     Rule: TypeAlias = Callable[..., None]  # (p, g, *state, scratch), all of one length: changes p and state in place
-
-BLOCK = 1 << 18  # bytes of each array in a block: five of them fit into a second-level cache
 
 
 class Optimizer:
@@ -262,36 +256,6 @@ class Optimizer:
 
     def __repr__(self) -> str:
         return f"{self._name}({len(self.params)} tensors, lr={self.lr:g})"
-
-
-def sweep(move: Rule, arrays: Sequence[Array], options: Options, decoupled: bool) -> None:
-    """Call ``move`` for one block of the arrays after the other. ``arrays`` are the parameter, its gradient and what is kept."""
-    p = arrays[0]
-    decay = options.get("weight_decay", 0.0)
-    shrink = 1 - options["lr"] * decay if decoupled and decay else None
-    length = max(1, min(BLOCK // p.itemsize, p.size))
-    scratch = np.empty(length, p.dtype)
-    decayed = np.empty(length, p.dtype) if decay and not decoupled else None
-    for block in _blocks(arrays, length):
-        part, gradient, *kept = block
-        if shrink is not None:
-            part *= shrink
-        elif decayed is not None:  # the gradient of ½ λ ‖p‖² is λ p
-            sum = np.multiply(part, decay, out=decayed[: len(part)])
-            sum += gradient
-            gradient = sum
-        move(part, gradient, *kept, scratch[: len(part)])
-
-
-def _blocks(arrays: Sequence[Array], length: int) -> Iterator[tuple[Array, ...]]:
-    """One-dimensional pieces of the arrays, whatever the layout of each: views where they can be, else NumPy's buffers, which are
-    written back."""
-    if not arrays[0].size:
-        return
-    flags: list[Any] = [["readwrite"], ["readonly"], *[["readwrite"]] * (len(arrays) - 2)]
-    dtypes = [arrays[0].dtype] * len(arrays)
-    with np.nditer(list(arrays), ["external_loop", "buffered"], flags, dtypes, casting="same_kind", buffersize=length) as blocks:
-        yield from blocks
 
 
 def _copied(state: Mapping[str, Any], dtype: Any = None) -> Options:

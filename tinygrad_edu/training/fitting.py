@@ -68,9 +68,9 @@ def fit(
     progress: whether to show a progress bar; by default on a terminal only.
     on_epoch: is called with the history's new row after every epoch, when the checkpoint is written.
 
-    The history's columns are "epoch", "lr", "loss", the metrics, "val_loss" and "val_" with each metric, with one entry for each
-    epoch, and "step_loss", with one for each step. "loss" and the metrics are means over the examples, as they were met; "val_" are
-    those after the epoch.
+    The history's columns are ``epoch``, ``lr``, ``loss``, the metrics, ``val_loss`` and each metric with ``val_`` before it, with
+    one entry for each epoch, and ``step_loss``, with one for each step. The loss and the metrics are means over the examples, as
+    they were met; those of the validation are of the model after the epoch.
 
     Raises `AnomalyError` when a loss is nan or infinite, before the step is made. The loop of *Deep Learning from Scratch*, section
     4.5; counterpart: ``keras.Model.fit``.
