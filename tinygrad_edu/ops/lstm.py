@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu.ops.activation import sigmoid
 from tinygrad_edu.ops.hyperbolic import tanh
 from tinygrad_edu.ops.joining import concatenate, stack
-from tinygrad_edu.ops.recurrent import before, checked, checked_bias, meet, new_memo, scan_cases, shared
+from tinygrad_edu.ops.recurrent import before, checked, checked_bias, meet, new_memo, scan_cases, shared, together
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, reals
@@ -126,13 +126,14 @@ def _lstm_pull(dh: Array, dc: Array, gates: Array, now: Array, past: Array, /) -
     What one step of an LSTM hands back to its gates: the inner loop of a backward pass, of few and large operations.
     """
     n = dh.shape[-1]
-    y = 1 - gates
-    y *= gates
     u = gates[:, 2 * n : 3 * n]
-    np.multiply(u, u, out=y[:, 2 * n : 3 * n])
-    np.subtract(1, y[:, 2 * n : 3 * n], out=y[:, 2 * n : 3 * n])
+    slopes = 1 - gates
+    slopes *= gates
+    np.subtract(1, u * u, out=slopes[:, 2 * n : 3 * n])
+    y = np.empty_like(gates)
     for place, (d, factor) in enumerate([(dc, u), (dc, past), (dc, gates[:, :n]), (dh, now)]):
-        y[:, place * n : (place + 1) * n] *= d * factor
+        np.multiply(d, factor, out=y[:, place * n : (place + 1) * n])
+    y *= slopes
     return y
 
 
@@ -175,7 +176,7 @@ def _backward(g: Any, y: Any, w: Any, h: Any, c: Any, gates: Any, cells: Any) ->
         d = _lstm_pull(dh, dc, gates[t], now, past)
         dz.append(d)
         dh, dc = d @ w, dc * gates[t, :, n : 2 * n]
-    dx = stack(dz[::-1])
+    dx = together(dz[::-1])
     return dx, meet(dx, before(h, y[:steps])), sum(dx, axis=(0, 1)), dh, dc
 
 
