@@ -197,9 +197,8 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
 def _check_signs(name: str, target: Any) -> Any:
     numbers = as_numbers(target)
     if not np.isin(numbers, (-1, 1)).all():
-        raise LabelError(
-            f"{name}: the target holds 1 and -1, got {', '.join(f'{t:g}' for t in np.unique(numbers)[:5])}; classes 0 and 1 are 2 * t - 1"
-        )
+        found = ", ".join(f"{t:g}" for t in np.unique(numbers)[:5])
+        raise LabelError(f"{name}: the target holds 1 and -1, got {found}; classes 0 and 1 are 2 * t - 1")
     return numbers
 
 
