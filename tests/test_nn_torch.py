@@ -1,5 +1,7 @@
 """Layers and losses against PyTorch, where it is installed: the same numbers and gradients to 1e-10, from the same weights."""
 
+# ruff: noqa: B023 - functions made in a loop are called in it
+
 from __future__ import annotations
 
 import warnings
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
-from tinygrad_edu.nn import functional as F
+from tinygrad_edu.nn import functional as F  # noqa: N812
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: its numbers are not compared with")
 TF = torch.nn.functional
@@ -216,9 +218,9 @@ def test_pooling(axes):
 @pytest.mark.parametrize(("name", "shape"), [("BatchNorm1d", (5, 3)), ("BatchNorm1d", (5, 3, 4)), ("BatchNorm2d", (4, 3, 2, 2))])
 def test_batch_norm(name, shape, momentum):
     for affine in (True, False):
-        make = lambda lib: lambda: getattr(lib, name)(3, momentum=momentum, affine=affine)  # noqa: B023
+        make = lambda lib: lambda: getattr(lib, name)(3, momentum=momentum, affine=affine)
         modules(make(nn), make(torch.nn), 2 + 3 * normal(0, *shape))
-        evaluating = lambda lib: lambda: getattr(lib, name)(3, affine=affine).eval()  # noqa: B023
+        evaluating = lambda lib: lambda: getattr(lib, name)(3, affine=affine).eval()
         modules(evaluating(nn), evaluating(torch.nn), 2 + 3 * normal(0, *shape))
 
 
@@ -237,8 +239,8 @@ def test_other_norms():
     x = 1 + 2 * normal(0, 3, 4, 5)
     for shape in (5, (4, 5)):
         for lib in ({}, {"elementwise_affine": False}, {"bias": False}):
-            modules(lambda: nn.LayerNorm(shape, **lib), lambda: torch.nn.LayerNorm(shape, **lib), x)  # noqa: B023
-        modules(lambda: nn.RMSNorm(shape), lambda: torch.nn.RMSNorm(shape), x)  # noqa: B023
+            modules(lambda: nn.LayerNorm(shape, **lib), lambda: torch.nn.LayerNorm(shape, **lib), x)
+        modules(lambda: nn.RMSNorm(shape), lambda: torch.nn.RMSNorm(shape), x)
     modules(lambda: nn.GroupNorm(2, 4), lambda: torch.nn.GroupNorm(2, 4), x)
     modules(lambda: nn.GroupNorm(4, 4, affine=False), lambda: torch.nn.GroupNorm(4, 4, affine=False), x)
 
@@ -328,8 +330,8 @@ def test_attention(batch_first, bias):
     ]:
         a.zero_grad(), b.zero_grad()
         compare(
-            lambda x: a(x, x, x, **ours),  # noqa: B023
-            lambda x: b(x, x, x, **theirs),  # noqa: B023
+            lambda x: a(x, x, x, **ours),
+            lambda x: b(x, x, x, **theirs),
             x,
             ours_module=a,
             theirs_module=b,
@@ -400,15 +402,15 @@ def test_cross_entropy(shape, reduction):
                         continue
                     options = {"reduction": reduction, "label_smoothing": smoothing, "ignore_index": ignore}
                     compare(
-                        lambda z: F.cross_entropy(z, target, weight, **options),  # noqa: B023
-                        lambda z: TF.cross_entropy(z, torch.tensor(target), theirs, **options),  # noqa: B023
+                        lambda z: F.cross_entropy(z, target, weight, **options),
+                        lambda z: TF.cross_entropy(z, torch.tensor(target), theirs, **options),
                         z,
                     )
     for weight in (None, w):
         theirs = None if weight is None else torch.tensor(weight)
         compare(
-            lambda z: F.nll_loss(z, t, weight, reduction=reduction, ignore_index=7),  # noqa: B023
-            lambda z: TF.nll_loss(z, torch.tensor(t), theirs, reduction=reduction, ignore_index=7),  # noqa: B023
+            lambda z: F.nll_loss(z, t, weight, reduction=reduction, ignore_index=7),
+            lambda z: TF.nll_loss(z, torch.tensor(t), theirs, reduction=reduction, ignore_index=7),
             z,
         )
 
@@ -422,13 +424,13 @@ def test_probability_losses(reduction):
     for weight in (None, w):
         theirs = None if weight is None else torch.tensor(weight)
         compare(
-            lambda p, t: F.binary_cross_entropy(p, t, weight, reduction=reduction),  # noqa: B023
-            lambda p, t: TF.binary_cross_entropy(p, t, theirs, reduction=reduction),  # noqa: B023
+            lambda p, t: F.binary_cross_entropy(p, t, weight, reduction=reduction),
+            lambda p, t: TF.binary_cross_entropy(p, t, theirs, reduction=reduction),
             p,
             t,
         )
         compare(
-            lambda x, t: F.binary_cross_entropy_with_logits(x, t, weight, reduction, q),  # noqa: B023
+            lambda x, t: F.binary_cross_entropy_with_logits(x, t, weight, reduction, q),
             lambda x, t: TF.binary_cross_entropy_with_logits(
                 x,
                 t,
@@ -475,8 +477,8 @@ def test_margin_losses(reduction):
     t, w = rng.integers(0, 4, 6), rng.random(4)
     for p in (1, 2):
         compare(
-            lambda x: F.multi_margin_loss(x, t, p, 0.7, w, reduction=reduction),  # noqa: B023
-            lambda x: TF.multi_margin_loss(x, torch.tensor(t), p, 0.7, torch.tensor(w), reduction=reduction),  # noqa: B023
+            lambda x: F.multi_margin_loss(x, t, p, 0.7, w, reduction=reduction),
+            lambda x: TF.multi_margin_loss(x, torch.tensor(t), p, 0.7, torch.tensor(w), reduction=reduction),
             x,
         )
 

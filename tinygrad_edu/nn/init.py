@@ -104,7 +104,7 @@ def eye_(tensor: Tensor) -> Tensor:
     """The identity. Raises `ShapeError` unless the tensor is a matrix. Counterpart: ``torch.nn.init.eye_``."""
     if tensor.ndim != 2:
         raise ShapeError(f"eye_: an identity is a matrix, got shape {tensor.shape}")
-    return _filled("eye_", tensor, np.eye(*tensor.shape))
+    return _filled("eye_", tensor, np.eye(tensor.shape[0], tensor.shape[1]))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:

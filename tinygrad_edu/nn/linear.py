@@ -149,7 +149,7 @@ class Embedding(Module):
         numbers = embeddings.data if isinstance(embeddings, Tensor) else np.asarray(embeddings)
         if numbers.ndim != 2:
             raise ShapeError(f"Embedding.from_pretrained: vectors are (count, dim), got shape {numbers.shape}")
-        layer = cls(*numbers.shape, padding_idx, dtype=numbers.dtype)
+        layer = cls(numbers.shape[0], numbers.shape[1], padding_idx, dtype=numbers.dtype)
         layer.weight.data = numbers
         layer.weight.requires_grad = not freeze
         return layer

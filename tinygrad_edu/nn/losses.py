@@ -12,6 +12,9 @@ from tinygrad_edu.tensor import Tensor
 class _Loss(Module):
     """A loss with options, of which its repr shows those that are not the usual ones."""
 
+    weight: Tensor | None
+    pos_weight: Tensor | None
+
     def __init__(self, reduction: str = "mean") -> None:
         self.reduction = reduction
 

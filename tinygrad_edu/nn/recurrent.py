@@ -20,6 +20,7 @@ from tinygrad_edu.ops.moving import flip
 from tinygrad_edu.ops.recurrent import gru_scan, rnn_scan
 from tinygrad_edu.ops.select import where
 from tinygrad_edu.ops.shape import expand_dims, squeeze, swapaxes
+from tinygrad_edu.tensor import Tensor
 
 CLOSED = 1000.0  # σ and tanh of it are 1, and of its negative 0, in every precision
 
@@ -29,6 +30,7 @@ class _Recurrent(Module):
 
     gates = 1
     states = 1  # how many there are: an LSTM has two
+    weight_ih_l0: Tensor
 
     def __init__(
         self,
@@ -57,7 +59,7 @@ class _Recurrent(Module):
         for layer in range(num_layers):
             width = input_size if layer == 0 else hidden_size * (1 + bidirectional)
             for suffix in self._directions(layer):
-                shapes = {"weight_ih": (rows, width), "weight_hh": (rows, hidden_size)}
+                shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, width), "weight_hh": (rows, hidden_size)}
                 shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)} if bias else {}
                 for kind, shape in shapes.items():
                     setattr(self, kind + suffix, drawn(self.rng, bound, shape, dtype))

@@ -41,11 +41,11 @@ def _blocks(windows: Windows, row_bytes: int) -> Iterator[tuple[Windows, slice, 
     """The windows, a few rows at a time: the windows of the block alone, and which rows of results and which part of the
     matrix of results they are. ``row_bytes`` is what the columns of one row of windows take."""
     rows = max(1, BLOCK // max(1, row_bytes))
-    total, step = windows.count[0], windows.stride[0]
-    rest = math.prod(windows.count[1:])
+    total, step = windows.counts[0], windows.stride[0]
+    rest = math.prod(windows.counts[1:])
     for first in range(0, total, rows):
         last = min(first + rows, total)
-        block = windows._replace(count=(last - first, *windows.count[1:]))
+        block = windows._replace(counts=(last - first, *windows.counts[1:]))
         yield block, slice(first * step, None), slice(first * rest, last * rest)
 
 
@@ -65,12 +65,12 @@ class _Meeting:
         self.windows = Windows.over(name, lengths, tuple(w_shape[2:]), stride, padding, dilation)
         self.batch, self.groups, self.dtype = batch, groups, dtype
         self.x_shape = (batch, channels, *lengths)
-        self.y_shape = (batch, outputs, *self.windows.count)
+        self.y_shape = (batch, outputs, *self.windows.counts)
         self.w_shape = w_shape
         self.depth = w_shape[1] * math.prod(w_shape[2:])  # length of a column
 
     def blocks(self) -> Iterator[tuple[Windows, slice, slice]]:
-        row = self.groups * self.depth * math.prod(self.windows.count[1:]) * self.batch * np.dtype(self.dtype).itemsize
+        row = self.groups * self.depth * math.prod(self.windows.counts[1:]) * self.batch * np.dtype(self.dtype).itemsize
         for block, rows, place in _blocks(self.windows, row):
             yield block, rows, slice(place.start * self.batch, place.stop * self.batch)
 
@@ -87,7 +87,7 @@ class _Meeting:
 
     def columns(self, padded: Array, block: Windows, rows: slice) -> Array:
         """(groups, depth, places · batch)"""
-        columns = np.empty((self.x_shape[1], *block.kernel, *block.count, self.batch), self.dtype)
+        columns = np.empty((self.x_shape[1], *block.kernel, *block.counts, self.batch), self.dtype)
         part = padded[:, rows]
         for place, where in block.offsets():
             columns[(slice(None), *place)] = part[(slice(None), *where)]
@@ -114,7 +114,7 @@ def _plain_conv(x: Array, w: Array, stride: Any, padding: Any, dilation: Any, gr
     y = np.zeros((len(x), len(w), *count))
     per = len(w) // groups
     for place in np.ndindex(*count):
-        cut = tuple([slice(i * s, i * s + m, d) for i, s, m, d in zip(place, stride, span, dilation, strict=True)])
+        cut: Any = tuple([slice(i * s, i * s + m, d) for i, s, m, d in zip(place, stride, span, dilation, strict=True)])
         window = x[(..., *cut)]
         for o in range(len(w)):
             channels = slice(o // per * w.shape[1], (o // per + 1) * w.shape[1])
@@ -222,7 +222,7 @@ def conv_input(a: Array, w: Array, /, shape: Any, stride: Any = 1, padding: Any 
     filters, results = m.filters(w).swapaxes(1, 2), m.results(a)
     padded = np.zeros((m.x_shape[1], *m.windows.reach, m.batch), dtype)
     for block, rows, places in m.blocks():
-        columns = np.matmul(filters, results[:, :, places]).reshape(m.x_shape[1], *block.kernel, *block.count, m.batch)
+        columns = np.matmul(filters, results[:, :, places]).reshape(m.x_shape[1], *block.kernel, *block.counts, m.batch)
         part = padded[:, rows]
         for place, where in block.offsets():
             part[(slice(None), *where)] += columns[(slice(None), *place)]

@@ -38,7 +38,8 @@ def binary_entropy(p: Array, t: Array, /) -> Array:
     p, t = floating("binary_entropy", p), floating("binary_entropy", t)
     with np.errstate(divide="ignore"):
         low, high = np.maximum(np.log(p), LEAST), np.maximum(np.log1p(-p), LEAST)
-    return (t - 1) * high - t * low
+    y: Array = (t - 1) * high - t * low
+    return y
 
 
 def _bounded_log(p: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu.ops.activation import sigmoid
 from tinygrad_edu.ops.hyperbolic import tanh
 from tinygrad_edu.ops.joining import concatenate, stack
-from tinygrad_edu.ops.recurrent import before, checked, checked_bias, meet, new_memo, scan_cases, shared
+from tinygrad_edu.ops.recurrent import before, checked, checked_bias, meet, new_memo, scan_cases, shared, together
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, reals
@@ -70,24 +70,24 @@ def lstm_scan(x: Array, w: Array, b: Array, h: Array, c: Array, /) -> tuple[Arra
     steps, batch, _ = x.shape
     n = w.shape[1]
     y, gates, cells = np.empty((steps + 1, batch, n), x.dtype), np.empty_like(x), np.empty((steps, batch, n), x.dtype)
-    # σ(z) is ½ + ½ tanh(½ z), so that one call serves all four gates.
-    half = np.full(4 * n, 0.5, x.dtype)
-    half[2 * n : 3 * n] = 1
-    rest = 1 - half
-    transposed, shift = np.multiply(w.T, half, order="C"), b * half
-    own, part = np.empty((batch, 4 * n), x.dtype), np.empty((batch, n), x.dtype)
+    shift, transposed, part = np.tile(b, (batch, 1)), np.ascontiguousarray(w.T), np.empty((batch, n), x.dtype)
     for t, z in enumerate(gates):
+        i, f, u, o = z[:, :n], z[:, n : 2 * n], z[:, 2 * n : 3 * n], z[:, 3 * n :]
+        sigmoids = (z[:, : 2 * n], o)
         np.matmul(h, transposed, out=z)
-        z += np.multiply(x[t], half, out=own)
+        z += x[t]
         z += shift
+        for gate in sigmoids:  # σ(z) is ½ + ½ tanh(½ z), so that one call serves all four gates
+            gate *= 0.5
         np.tanh(z, out=z)
-        z *= half
-        z += rest
+        for gate in sigmoids:
+            gate *= 0.5
+            gate += 0.5
         now, h = cells[t], y[t]
-        np.multiply(z[:, n : 2 * n], c, out=now)
-        now += np.multiply(z[:, :n], z[:, 2 * n : 3 * n], out=part)
+        np.multiply(f, c, out=now)
+        now += np.multiply(i, u, out=part)
         c = now
-        np.multiply(z[:, 3 * n :], np.tanh(c, out=part), out=h)
+        np.multiply(o, np.tanh(c, out=part), out=h)
     y[steps] = c
     return y, gates, cells, {}
 
@@ -126,13 +126,15 @@ def _lstm_pull(dh: Array, dc: Array, gates: Array, now: Array, past: Array, /) -
     What one step of an LSTM hands back to its gates: the inner loop of a backward pass, of few and large operations.
     """
     n = dh.shape[-1]
-    y = 1 - gates
-    y *= gates
     u = gates[:, 2 * n : 3 * n]
-    np.multiply(u, u, out=y[:, 2 * n : 3 * n])
-    np.subtract(1, y[:, 2 * n : 3 * n], out=y[:, 2 * n : 3 * n])
+    slopes = gates * gates
+    for part in (slice(0, 2 * n), slice(3 * n, 4 * n)):
+        np.subtract(gates[:, part], slopes[:, part], out=slopes[:, part])
+    np.subtract(1, slopes[:, 2 * n : 3 * n], out=slopes[:, 2 * n : 3 * n])
+    y = np.empty_like(gates)
     for place, (d, factor) in enumerate([(dc, u), (dc, past), (dc, gates[:, :n]), (dh, now)]):
-        y[:, place * n : (place + 1) * n] *= d * factor
+        np.multiply(d, factor, out=y[:, place * n : (place + 1) * n])
+    y *= slopes
     return y
 
 
@@ -175,7 +177,7 @@ def _backward(g: Any, y: Any, w: Any, h: Any, c: Any, gates: Any, cells: Any) ->
         d = _lstm_pull(dh, dc, gates[t], now, past)
         dz.append(d)
         dh, dc = d @ w, dc * gates[t, :, n : 2 * n]
-    dx = stack(dz[::-1])
+    dx = together(dz[::-1])
     return dx, meet(dx, before(h, y[:steps])), sum(dx, axis=(0, 1)), dh, dc
 
 

@@ -44,7 +44,8 @@ def _number_of(windows: Windows, place: Shape) -> int:
 def _plain_max_pool(a: Array, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Array:
     windows = _windows("max_pool", a.shape, kernel, stride, padding, dilation, ceil_mode)
     padded = windows.padded(a, -np.inf, a.ndim - len(windows.kernel))
-    return np.max([padded[(..., *where)] for _, where in windows.offsets()], axis=0)
+    y: Array = np.max([padded[(..., *where)] for _, where in windows.offsets()], axis=0)
+    return y
 
 
 def _which(a: Array, windows: Windows) -> tuple[Array, Array]:
@@ -198,7 +199,7 @@ def max_pool_indices(a: Array, kernel: Any, stride: Any, padding: Any, dilation:
     axes = len(windows.kernel)
     flat = np.zeros(number.shape, np.int64)
     for i in range(axes):
-        start = (np.arange(windows.count[i]) * windows.stride[i] - windows.padding[i]).reshape(-1, *[1] * (axes - 1 - i))
+        start = (np.arange(windows.counts[i]) * windows.stride[i] - windows.padding[i]).reshape(-1, *[1] * (axes - 1 - i))
         flat = flat * windows.lengths[i] + start + place[i] * windows.dilation[i]
     return flat
 
@@ -213,7 +214,7 @@ def _divisors(windows: Windows, count_include_pad: bool, divisor_override: int |
             raise ArgumentError("avg_pool: divisor_override is not 0")
         return dtype.type(divisor_override)
     counts = []
-    for n, k, s, p, c in zip(windows.lengths, windows.kernel, windows.stride, windows.padding, windows.count, strict=True):
+    for n, k, s, p, c in zip(windows.lengths, windows.kernel, windows.stride, windows.padding, windows.counts, strict=True):
         start = np.arange(c) * s - p
         low, high = (-p, n + p) if count_include_pad else (0, n)
         counts.append(np.minimum(start + k, high) - np.maximum(start, low))
@@ -224,11 +225,12 @@ def _plain_avg_pool(a: Array, **options: Any) -> Array:
     kernel, stride, padding, ceil_mode = [options[name] for name in ("kernel", "stride", "padding", "ceil_mode")]
     windows = _windows("avg_pool", a.shape, kernel, stride, padding, 1, ceil_mode)
     first = a.ndim - len(windows.kernel)
-    y = np.empty((*a.shape[:first], *windows.count))
-    for place in np.ndindex(*windows.count):
+    y = np.empty((*a.shape[:first], *windows.counts))
+    for place in np.ndindex(*windows.counts):
         start = [i * s - p for i, s, p in zip(place, windows.stride, windows.padding, strict=True)]
         ends = [(b, b + k, n, p) for b, k, n, p in zip(start, windows.kernel, windows.lengths, windows.padding, strict=True)]
-        part = a[(..., *[slice(max(b, 0), min(e, n)) for b, e, n, _ in ends])]
+        cut: Any = [slice(max(b, 0), min(e, n)) for b, e, n, _ in ends]
+        part = a[(..., *cut)]
         sizes = [min(e, n + p) - b if options["count_include_pad"] else min(e, n) - max(b, 0) for b, e, n, p in ends]
         divisor = options["divisor_override"] or np.prod(sizes)
         y[(..., *place)] = part.sum(axis=tuple(range(first, a.ndim))) / divisor
@@ -333,7 +335,7 @@ def _plain_adaptive(a: Array, output_size: Any) -> Array:
     y = np.empty((*a.shape[:first], *sizes))
     for place in np.ndindex(*sizes):
         lengths = zip(place, sizes, a.shape[first:], strict=True)
-        cut = [slice(i * n // m, -(-(i + 1) * n // m)) for i, m, n in lengths]
+        cut: Any = [slice(i * n // m, -(-(i + 1) * n // m)) for i, m, n in lengths]
         y[(..., *place)] = a[(..., *cut)].mean(axis=tuple(range(first, a.ndim)))
     return y
 

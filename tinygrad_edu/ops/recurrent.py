@@ -59,15 +59,20 @@ def checked(name: str, gates: int, x: Array, w: Array, *states: Array) -> tuple[
 
 def checked_bias(name: str, b: Any, w: Array) -> Array:
     """The bias in w's dtype, if there is a number for each row of w."""
-    b = np.asarray(b, w.dtype)
-    if b.shape != (len(w),):
-        raise ShapeError(f"{name}: b has a number for each row of w, {(len(w),)}, got {b.shape}")
-    return b
+    bias: Array = np.asarray(b, w.dtype)
+    if bias.shape != (len(w),):
+        raise ShapeError(f"{name}: b has a number for each row of w, {(len(w),)}, got {bias.shape}")
+    return bias
 
 
 def before(first: Any, y: Any) -> Any:
     """The states before every step: the first, and all of y but the last."""
     return concatenate([expand_dims(first, 0), y[:-1]], axis=0)
+
+
+def together(steps: list[Any]) -> Any:
+    """The results of all steps in one array; as ``stack``, and faster for many small ones."""
+    return reshape(concatenate(steps, axis=0), (len(steps), *steps[0].shape))
 
 
 def meet(d: Any, h: Any) -> Any:
@@ -77,8 +82,8 @@ def meet(d: Any, h: Any) -> Any:
 
 def scan_cases(gates: int, **more: Any) -> list[Case]:
     def shapes(steps: int, batch: int, hidden: int) -> Case:
-        states = {name: reals(shape=(batch, hidden)) for name in more.get("states", "h")}
-        bias = {"b": reals(shape=(gates * hidden,))} if more.get("bias") else {}
+        states: dict[str, Any] = {name: reals(shape=(batch, hidden)) for name in more.get("states", "h")}
+        bias: dict[str, Any] = {"b": reals(shape=(gates * hidden,))} if more.get("bias") else {}
         x, w = reals(shape=(steps, batch, gates * hidden)), reals(-1, 1, shape=(gates * hidden, hidden))
         return Case(x=x, w=w, **bias, **states)
 
@@ -127,7 +132,7 @@ def _rnn_backward(g: Any, y: Any, w: Any, h: Any, nonlinearity: str) -> tuple[An
         d = d * (1 - y[t] * y[t]) if nonlinearity == "tanh" else where(y[t] <= 0, 0, d)
         dx.append(d)
         d = d @ w
-    dx = stack(dx[::-1])
+    dx = together(dx[::-1])
     return dx, meet(dx, before(h, y)), d
 
 
@@ -215,8 +220,8 @@ def _gru_backward(g: Any, y: Any, w: Any, h: Any, gates: Any) -> tuple[Any, ...]
         dxs.append(concatenate([dr, dz, dn], axis=-1))
         dqs.append(concatenate([dr, dz, dn * r], axis=-1))
         dh = dqs[-1] @ w + dh * z
-    dq = stack(dqs[::-1])
-    return stack(dxs[::-1]), meet(dq, before(h, y)), sum(dq, axis=(0, 1)), dh
+    dq = together(dqs[::-1])
+    return together(dxs[::-1]), meet(dq, before(h, y)), sum(dq, axis=(0, 1)), dh
 
 
 def _gru_rule(which: int) -> Any:

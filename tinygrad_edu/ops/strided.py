@@ -24,14 +24,14 @@ def per_axis(name: str, what: str, value: Any, axes: int, least: int) -> Shape:
 
 class Windows(NamedTuple):
     """Windows of the lengths ``kernel`` that start ``stride`` apart, with elements ``dilation`` apart, over axes of the lengths
-    ``lengths`` with ``padding`` in front; ``count`` of them fit along each axis."""
+    ``lengths`` with ``padding`` in front; ``counts`` of them fit along each axis."""
 
     lengths: Shape
     kernel: Shape
     stride: Shape
     padding: Shape
     dilation: Shape
-    count: Shape
+    counts: Shape
 
     @classmethod
     def over(
@@ -62,17 +62,17 @@ class Windows(NamedTuple):
             [
                 max(s * (c - 1) + d * (k - 1) + 1, n + p)
                 for n, k, s, p, d, c in zip(
-                    self.lengths, self.kernel, self.stride, self.padding, self.dilation, self.count, strict=True
+                    self.lengths, self.kernel, self.stride, self.padding, self.dilation, self.counts, strict=True
                 )
             ]
         )
 
     @property
-    def inside(self) -> tuple[slice, ...]:
+    def inside(self) -> Any:
         """Where the array lies in the padded one."""
         return tuple([slice(p, p + n) for p, n in zip(self.padding, self.lengths, strict=True)])
 
-    def offsets(self) -> Iterator[tuple[Shape, tuple[slice, ...]]]:
+    def offsets(self) -> Iterator[tuple[Any, Any]]:
         """For every place inside a window: which, and where the elements at that place of all windows lie in the padded array."""
         for place in product(*map(range, self.kernel)):
             yield (
@@ -80,7 +80,7 @@ class Windows(NamedTuple):
                 tuple(
                     [
                         slice(i * d, i * d + s * (c - 1) + 1, s)
-                        for i, d, s, c in zip(place, self.dilation, self.stride, self.count, strict=True)
+                        for i, d, s, c in zip(place, self.dilation, self.stride, self.counts, strict=True)
                     ]
                 ),
             )

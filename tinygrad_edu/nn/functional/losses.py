@@ -20,11 +20,14 @@ from tinygrad_edu.ops.select import maximum, where
 from tinygrad_edu.ops.special import xlogy
 
 
-def check_same_shape(name: str, input: Any, target: Any) -> None:
-    """Refuse what would broadcast: a column against a row gives a table of all pairs, and a loss that learns nothing."""
+def matched(name: str, input: Any, target: Any) -> Any:
+    """The target, in the prediction's dtype where it is a list or integers. Refuses what would broadcast: a column against a row
+    gives a table of all pairs, and a loss that learns nothing."""
     ours, theirs = np.shape(input), np.shape(target)
     if ours == theirs:
-        return
+        if getattr(target, "dtype", np.dtype(bool)).kind in "fc":
+            return target
+        return as_numbers(target).astype(getattr(input, "dtype", np.dtype(float)))
     words = f"{name}: the prediction has shape {ours} and the target {theirs}"
     with contextlib.suppress(ValueError):
         words += f", which would broadcast to {np.broadcast_shapes(ours, theirs)} without a word"
@@ -42,7 +45,7 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     >>> tg.nn.functional.mse_loss(tg.Tensor([1.0, 2.0]), [1.0, 4.0])
     Tensor(2.)
     """
-    check_same_shape("mse_loss", input, target)
+    target = matched("mse_loss", input, target)
     return reduced("mse_loss", square(input - target), reduction)
 
 
@@ -55,7 +58,7 @@ def sum_of_squares_loss(input: Any, target: Any) -> Any:
     >>> tg.nn.functional.sum_of_squares_loss(tg.Tensor([1.0, 2.0]), [1.0, 4.0])
     Tensor(4.)
     """
-    check_same_shape("sum_of_squares_loss", input, target)
+    target = matched("sum_of_squares_loss", input, target)
     return sum(square(input - target))
 
 
@@ -68,7 +71,7 @@ def half_sum_of_squares_loss(input: Any, target: Any) -> Any:
     >>> tg.nn.functional.half_sum_of_squares_loss(tg.Tensor([1.0, 2.0]), [1.0, 4.0])
     Tensor(2.)
     """
-    check_same_shape("half_sum_of_squares_loss", input, target)
+    target = matched("half_sum_of_squares_loss", input, target)
     return 0.5 * sum(square(input - target))
 
 
@@ -81,7 +84,7 @@ def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     >>> tg.nn.functional.l1_loss(tg.Tensor([1.0, 2.0]), [1.0, 4.0])
     Tensor(1.)
     """
-    check_same_shape("l1_loss", input, target)
+    target = matched("l1_loss", input, target)
     return reduced("l1_loss", abs(input - target), reduction)
 
 
@@ -94,7 +97,7 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     >>> tg.nn.functional.huber_loss(tg.Tensor([0.5, 3.0]), [0.0, 0.0], reduction="none")
     Tensor([0.125, 2.5  ])
     """
-    check_same_shape("huber_loss", input, target)
+    target = matched("huber_loss", input, target)
     if not delta > 0:
         raise ArgumentError(f"huber_loss: delta is a positive number, got {delta!r}")
     d = input - target
@@ -111,7 +114,7 @@ def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float
     >>> tg.nn.functional.smooth_l1_loss(tg.Tensor([0.5, 3.0]), [0.0, 0.0], reduction="none")
     Tensor([0.125, 2.5  ])
     """
-    check_same_shape("smooth_l1_loss", input, target)
+    target = matched("smooth_l1_loss", input, target)
     if not beta >= 0:
         raise ArgumentError(f"smooth_l1_loss: beta is not negative, got {beta!r}")
     if beta == 0:
@@ -144,7 +147,7 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction:
     >>> tg.nn.functional.binary_cross_entropy(tg.Tensor([0.5, 0.5]), [1.0, 0.0])
     Tensor(0.69314718)
     """
-    check_same_shape("binary_cross_entropy", input, target)
+    target = matched("binary_cross_entropy", input, target)
     _check_probabilities("binary_cross_entropy", "predictions", input)
     _check_probabilities("binary_cross_entropy", "targets", target)
     y = binary_entropy(input, target)
@@ -163,8 +166,7 @@ def binary_cross_entropy_with_logits(
     >>> tg.nn.functional.binary_cross_entropy_with_logits(tg.Tensor([0.0, 1000.0]), [1.0, 1.0], reduction="none")
     Tensor([0.69314718, 0.        ])
     """
-    check_same_shape("binary_cross_entropy_with_logits", input, target)
-    target = target if hasattr(target, "dtype") else np.asarray(target, float)
+    target = matched("binary_cross_entropy_with_logits", input, target)
     positive = target if pos_weight is None else target * pos_weight
     y = -positive * log_sigmoid(input) - (1 - target) * log_sigmoid(-input)
     return reduced("binary_cross_entropy_with_logits", y if weight is None else y * weight, reduction)
@@ -182,8 +184,7 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
     >>> tg.nn.functional.kl_div(tg.Tensor(np.log([[0.5, 0.5]])), [[1.0, 0.0]], reduction="batchmean")
     Tensor(0.69314718)
     """
-    check_same_shape("kl_div", input, target)
-    target = target if hasattr(target, "dtype") else np.asarray(target, float)
+    target = matched("kl_div", input, target)
     y = exp(target) * (target - input) if log_target else xlogy(target, target) - target * input
     if reduction == "batchmean":
         return sum(y) / np.shape(input)[0]
@@ -196,7 +197,8 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
 def _check_signs(name: str, target: Any) -> Any:
     numbers = as_numbers(target)
     if not np.isin(numbers, (-1, 1)).all():
-        raise LabelError(f"{name}: the target holds 1 and -1, got {np.unique(numbers)[:5].tolist()}; classes 0 and 1 are 2 * t - 1")
+        found = ", ".join(f"{t:g}" for t in np.unique(numbers)[:5])
+        raise LabelError(f"{name}: the target holds 1 and -1, got {found}; classes 0 and 1 are 2 * t - 1")
     return numbers
 
 
@@ -210,8 +212,8 @@ def hinge_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     >>> tg.nn.functional.hinge_loss(tg.Tensor([2.0, 0.5, 0.5]), [1, 1, -1], reduction="none")
     Tensor([0. , 0.5, 1.5])
     """
-    check_same_shape("hinge_loss", input, target)
-    return reduced("hinge_loss", maximum(1 - input * _check_signs("hinge_loss", target), 0), reduction)
+    signs = _check_signs("hinge_loss", matched("hinge_loss", input, target))
+    return reduced("hinge_loss", maximum(1 - input * signs, 0), reduction)
 
 
 def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, reduction: str = "mean") -> Any:
@@ -223,7 +225,7 @@ def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, reduction
     >>> tg.nn.functional.hinge_embedding_loss(tg.Tensor([0.2, 0.2]), [1, -1], reduction="none")
     Tensor([0.2, 0.8])
     """
-    check_same_shape("hinge_embedding_loss", input, target)
+    target = matched("hinge_embedding_loss", input, target)
     alike = _check_signs("hinge_embedding_loss", target) == 1
     return reduced("hinge_embedding_loss", where(alike, input, maximum(margin - input, 0)), reduction)
 
@@ -251,14 +253,13 @@ def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float =
     >>> tg.nn.functional.cosine_embedding_loss(tg.Tensor([[1.0, 0.0]]), [[0.0, 1.0]], [1])
     Tensor(1.)
     """
-    check_same_shape("cosine_embedding_loss", input1, input2)
+    input2 = matched("cosine_embedding_loss", input1, input2)
     if np.ndim(input1) not in (1, 2) or np.shape(target) != np.shape(input1)[:-1]:
         raise ShapeError(
             f"cosine_embedding_loss: inputs of shape (N, D) go with a target of shape (N,), got {np.shape(input1)} and "
             f"{np.shape(target)}"
         )
     alike = _check_signs("cosine_embedding_loss", target) == 1
-    input1, input2 = [x if hasattr(x, "dtype") else np.asarray(x, float) for x in (input1, input2)]
     sizes = [sum(square(x), axis=-1) + 1e-12 for x in (input1, input2)]
     cosine = sum(input1 * input2, axis=-1) / (sizes[0] * sizes[1]) ** 0.5
     return reduced("cosine_embedding_loss", where(alike, 1 - cosine, maximum(cosine - margin, 0)), reduction)

@@ -48,8 +48,8 @@ def pack_padded_sequence(input: Any, lengths: Any, batch_first: bool = False, en
     """Padded sequences together with how long each of them is, for `RNN`, `LSTM` and `GRU`.
 
     ``input`` is (longest, batch, ...), or (batch, longest, ...) with ``batch_first``. PyTorch wants the longest first; so does
-    this, unless ``enforce_sorted`` is False, which costs nothing here. Raises `ArgumentError` for lengths that do not fit. Counterpart:
-    ``torch.nn.utils.rnn.pack_padded_sequence``.
+    this, unless ``enforce_sorted`` is False, which costs nothing here. Raises `ArgumentError` for lengths that do not fit.
+    Counterpart: ``torch.nn.utils.rnn.pack_padded_sequence``.
 
     >>> import numpy as np
     >>> import tinygrad_edu as tg
