@@ -130,6 +130,10 @@ def test_weights_from_pytorch(tmp_path):
     package.save_file({"w": torch.tensor([1.0, -2.5, 3e38]).bfloat16()}, tmp_path / "half.safetensors")
     assert found.keys() == model.state_dict().keys()
     assert tg.load(tmp_path / "half.safetensors")["w"].tolist() == torch.tensor([1.0, -2.5, 3e38]).bfloat16().float().tolist()
+    ours = tg.nn.Sequential(tg.nn.Linear(4, 3, dtype=np.float32), tg.nn.BatchNorm1d(3, dtype=np.float32))
+    ours.load_state_dict(found)
+    x = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
+    np.testing.assert_allclose(ours.eval()(x).data, model.eval()(torch.tensor(x)).detach().numpy(), rtol=1e-5, atol=1e-6)
     tg.save(tmp_path / "back.safetensors", found)
     model.load_state_dict(package.load_file(tmp_path / "back.safetensors"))
 

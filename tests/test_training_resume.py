@@ -135,7 +135,7 @@ def _compare(result, uninterrupted, seed):
 def test_ctrl_c_saves_after_the_step_under_way(tmp_path, uninterrupted):
     with start(tmp_path / "run.npz", tmp_path / "end.npz", 1_000_000) as process:
         process.stdout.readline()
-        while not (tmp_path / "run.npz").exists():  # the first epoch is over
+        while not (tmp_path / "run.npz").exists():  # training has begun
             assert process.poll() is None
             time.sleep(0.001)
         process.send_signal(signal.SIGINT)
@@ -177,6 +177,16 @@ def test_ctrl_c_in_this_process(tmp_path, uninterrupted):
 
 
 # ------------------------------------------------------------------------------------------------------------- refusals
+
+
+def test_a_checkpoint_that_cannot_be_written_is_known_before_the_first_step(tmp_path):
+    model, loader, loss, optimizer, _ = TRAINING["parts"]()
+    before = weights(model)
+    with pytest.raises(ArgumentError, match=r"save: the suffix '.pkl' of .*run.pkl names no format"):
+        tg.training.fit(model, loader, loss, optimizer, checkpoint=tmp_path / "run.pkl")
+    assert weights(model) == before
+    tg.training.fit(model, loader, loss, optimizer, epochs=0, checkpoint=tmp_path / "new" / "folder" / "run.npz")
+    assert tg.load(tmp_path / "new" / "folder" / "run.npz")["progress"]["epoch"] == 0
 
 
 def test_checkpoints_that_do_not_fit(tmp_path):

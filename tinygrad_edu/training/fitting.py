@@ -60,8 +60,8 @@ def fit(
     clip_norm: scale gradients down to this norm before every step.
     early_stopping: see `EarlyStopping`.
     checkpoint: a file, .npz or .safetensors. If it is there, training goes on where it was written, and ends with the same numbers,
-        bit for bit, as if it had not been interrupted. It is written after every epoch, and at Ctrl-C, before KeyboardInterrupt is
-        raised; a kill at any moment leaves the last whole one.
+        bit for bit, as if it had not been interrupted. It is written at the beginning, after every epoch, and at Ctrl-C, before
+        KeyboardInterrupt is raised; a kill at any moment leaves the last whole one.
     checkpoint_every: write it after so many steps, too.
     resume: False to begin anew even if the checkpoint is there.
     generators: random generators that the training uses and that are not found in the model's modules or the loader.
@@ -93,14 +93,18 @@ def fit(
     measured = named_metrics(metrics)
     run = Progress(model, as_loader(loader), optimizer, schedule, early_stopping, generators)
     path = None if checkpoint is None else Path(checkpoint)
-    if path is not None:
-        sweep_up(path)
-        if resume and path.exists():
-            run.restore(io.load(path), path)
 
     def save() -> None:
         if path is not None:
             io.save(path, run.state())
+
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep_up(path)
+        if resume and path.exists():
+            run.restore(io.load(path), path)
+        else:
+            save()  # a file that cannot be written is better known now than after the first epoch
 
     with Interruption() as interruption, _bar(run, epochs, progress) as bar:
 
