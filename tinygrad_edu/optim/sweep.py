@@ -27,6 +27,9 @@ SHARED = 1 << 21  # bytes of an array from which on it pays to start threads
 def sweep(move: Rule, arrays: Sequence[Array], options: Options, decoupled: bool) -> None:
     """Call ``move`` for one block of the arrays after the other. ``arrays`` are the parameter, its gradient and what is kept."""
     first, *others = _shares(arrays)
+    if not others:
+        _sweep(move, first, options, decoupled)
+        return
     errors: list[BaseException] = []
 
     def work(share: Sequence[Array]) -> None:
@@ -85,9 +88,11 @@ def _threads() -> int:
 def _blocks(arrays: Sequence[Array], length: int) -> Iterator[tuple[Array, ...]]:
     """One-dimensional pieces of the arrays, whatever the layout of each: views where they can be, else NumPy's buffers, which are
     written back."""
-    if not arrays[0].size:
+    p = arrays[0]
+    if p.size <= length and all(array.flags.c_contiguous and array.dtype == p.dtype for array in arrays):
+        yield tuple([array.reshape(-1) for array in arrays])  # the iterator below takes longer to make than a small step
         return
     flags: list[Any] = [["readwrite"], ["readonly"], *[["readwrite"]] * (len(arrays) - 2)]
-    dtypes = [arrays[0].dtype] * len(arrays)
+    dtypes = [p.dtype] * len(arrays)
     with np.nditer(list(arrays), ["external_loop", "buffered"], flags, dtypes, casting="same_kind", buffersize=length) as blocks:
         yield from blocks
