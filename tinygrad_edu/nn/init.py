@@ -8,12 +8,15 @@ input. A weight of `Affine`, (in, out), is the transpose: pass ``weight.T`` thro
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, DTypeError, ShapeError
 from tinygrad_edu.tensor import Tensor
+
+if TYPE_CHECKING:
+    from numpy.random import Generator  # not before it is needed: it takes half as long to load as all of this library
 
 __all__ = [
     "calculate_gain",
@@ -32,14 +35,12 @@ __all__ = [
     "zeros_",
 ]
 
-Generator = np.random.Generator
-
 
 def generator(name: str, rng: Any) -> Generator:
     """The generator to draw from. Raises `DTypeError` for anything else that was given for one."""
     if rng is None:
         return np.random.default_rng()
-    if not isinstance(rng, Generator):
+    if not isinstance(rng, np.random.Generator):
         raise DTypeError(
             f"{name}: rng is a numpy Generator, got {type(rng).__name__}: pass rng=np.random.default_rng(seed), the same one "
             "to every layer"

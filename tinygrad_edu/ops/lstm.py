@@ -9,10 +9,9 @@ import numpy as np
 from tinygrad_edu.ops.activation import sigmoid
 from tinygrad_edu.ops.hyperbolic import tanh
 from tinygrad_edu.ops.joining import concatenate, stack
-from tinygrad_edu.ops.recurrent import before, checked, checked_bias, meet, new_memo, scan_cases, shared, together
+from tinygrad_edu.ops.recurrent import before, checked, checked_bias, meet, new_memo, scan_cases, shared
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.primitive import primitive
-from tinygrad_edu.registry import Case, reals
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -97,88 +96,54 @@ def _quarters(a: Any) -> list[Any]:
     return [a[:, k * n : (k + 1) * n] for k in range(4)]
 
 
-def _slopes(gates: Any) -> list[Any]:
-    """The derivatives of σ, σ, tanh and σ, by their values."""
-    i, f, u, o = _quarters(gates)
-    return [i * (1 - i), f * (1 - f), 1 - u * u, o * (1 - o)]
+def _pulled(g: Any, c: Any, w: Any, gates: Any, cells: Any) -> tuple[Any, Any, Any]:
+    """What reaches the gates of every step, and the first h and c."""
+    steps, dz = len(cells), []
+    dh, dc = g[0] * 0, g[steps]
+    for t in reversed(range(steps)):
+        i, f, u, o = _quarters(gates[t])
+        now, past = tanh(cells[t]), cells[t - 1] if t else c
+        dh = g[t] + dh
+        dc = dc + dh * o * (1 - now * now)
+        parts = [dc * u * (i * (1 - i)), dc * past * (f * (1 - f)), dc * i * (1 - u * u), dh * now * (o * (1 - o))]
+        dz.append(concatenate(parts, axis=-1))
+        dh, dc = dz[-1] @ w, dc * f
+    return stack(dz[::-1]), dh, dc
 
 
-def _plain_lstm_pull(dh: Array, dc: Array, gates: Array, now: Array, past: Array) -> Array:
-    i, f, u, o = np.split(gates, 4, axis=-1)
-    return np.concatenate([dc * u * i * (1 - i), dc * past * f * (1 - f), dc * i * (1 - u**2), dh * now * o * (1 - o)], axis=-1)
-
-
-@primitive(
-    cases=[
-        Case(
-            dh=reals(shape=(2, 1)),
-            dc=reals(shape=(2, 1)),
-            gates=reals(shape=(2, 4)),
-            now=reals(shape=(2, 1)),
-            past=reals(shape=(2, 1)),
-        )
-    ],
-    reference=_plain_lstm_pull,
-)
-def _lstm_pull(dh: Array, dc: Array, gates: Array, now: Array, past: Array, /) -> Array:
-    """y = (dc u i′, dc past f′, dc i u′, dh now o′)        ∂L/∂dh, … = its terms with g        (i′ = i (1 − i), u′ = 1 − u², …)
-
-    What one step of an LSTM hands back to its gates: the inner loop of a backward pass, of few and large operations.
-    """
-    n = dh.shape[-1]
-    u = gates[:, 2 * n : 3 * n]
-    slopes = gates * gates
-    for part in (slice(0, 2 * n), slice(3 * n, 4 * n)):
-        np.subtract(gates[:, part], slopes[:, part], out=slopes[:, part])
-    np.subtract(1, slopes[:, 2 * n : 3 * n], out=slopes[:, 2 * n : 3 * n])
-    y = np.empty_like(gates)
-    for place, (d, factor) in enumerate([(dc, u), (dc, past), (dc, gates[:, :n]), (dh, now)]):
-        np.multiply(d, factor, out=y[:, place * n : (place + 1) * n])
-    y *= slopes
-    return y
-
-
-def _pull_gates(g: Any, dh: Any, dc: Any, gates: Any, now: Any, past: Any) -> Any:
-    i, f, u, o = _quarters(gates)
-    gi, gf, gu, go = _quarters(g)
-    si, _, su, _ = _slopes(gates)
-    parts = [
-        dc * (gi * u * (1 - 2 * i) + gu * su),
-        dc * gf * past * (1 - 2 * f),
-        dc * (gi * si - 2 * (gu * u * i)),
-        dh * go * now * (1 - 2 * o),
-    ]
-    return concatenate(parts, axis=-1)
-
-
-def _pull_dc(g: Any, gates: Any, past: Any) -> Any:
-    i, _, u, _ = _quarters(gates)
-    gi, gf, gu, _ = _quarters(g)
-    si, sf, su, _ = _slopes(gates)
-    return gi * u * si + gf * past * sf + gu * i * su
-
-
-_lstm_pull.vjp(
-    dh=lambda g, gates, now: _quarters(g)[3] * now * _slopes(gates)[3],
-    dc=_pull_dc,
-    gates=_pull_gates,
-    now=lambda g, dh, gates: _quarters(g)[3] * dh * _slopes(gates)[3],
-    past=lambda g, dc, gates: _quarters(g)[1] * dc * _slopes(gates)[1],
-)
+def _pulled_in_place(g: Array, c: Array, w: Array, gates: Array, cells: Array) -> tuple[Array, Array, Array]:
+    """`_pulled` of arrays, without a new one in the loop: what it spends is calls, not arithmetic."""
+    n, dx = w.shape[1], np.empty_like(gates)
+    dh, dc, factors = np.zeros_like(c), g[-1].copy(), np.empty_like(gates[0])
+    now, part = np.empty_like(c), np.empty_like(c)
+    for t in range(len(cells) - 1, -1, -1):
+        z, d = gates[t], dx[t]
+        f, u, o = z[:, n : 2 * n], z[:, 2 * n : 3 * n], z[:, 3 * n :]
+        np.tanh(cells[t], out=now)
+        dh += g[t]
+        np.multiply(now, now, out=part)
+        np.subtract(1, part, out=part)
+        part *= dh
+        part *= o
+        dc += part
+        np.multiply(dc, u, out=factors[:, :n])
+        np.multiply(dc, cells[t - 1] if t else c, out=factors[:, n : 2 * n])
+        np.multiply(dc, z[:, :n], out=factors[:, 2 * n : 3 * n])
+        np.multiply(dh, now, out=factors[:, 3 * n :])
+        np.multiply(z, z, out=d)
+        np.subtract(1, d[:, 2 * n : 3 * n], out=d[:, 2 * n : 3 * n])
+        np.subtract(z[:, : 2 * n], d[:, : 2 * n], out=d[:, : 2 * n])
+        np.subtract(o, d[:, 3 * n :], out=d[:, 3 * n :])
+        d *= factors
+        np.matmul(d, w, out=dh)
+        dc *= f
+    return dx, dh, dc
 
 
 def _backward(g: Any, y: Any, w: Any, h: Any, c: Any, gates: Any, cells: Any) -> tuple[Any, ...]:
-    n, steps, dz = w.shape[1], len(cells), []
-    dh, dc = g[0] * 0, g[steps]
-    for t in reversed(range(steps)):
-        now, past = tanh(cells[t]), cells[t - 1] if t else c
-        dh = g[t] + dh
-        dc = dc + dh * gates[t, :, 3 * n :] * (1 - now * now)
-        d = _lstm_pull(dh, dc, gates[t], now, past)
-        dz.append(d)
-        dh, dc = d @ w, dc * gates[t, :, n : 2 * n]
-    dx = together(dz[::-1])
-    return dx, meet(dx, before(h, y[:steps])), sum(dx, axis=(0, 1)), dh, dc
+    through = _pulled_in_place if isinstance(g, np.ndarray) else _pulled
+    dx, dh, dc = through(g, c, w, gates, cells)
+    return dx, meet(dx, before(h, y[:-1])), sum(dx, axis=(0, 1)), dh, dc
 
 
 def _rule(which: int) -> Any:
