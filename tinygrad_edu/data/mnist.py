@@ -45,6 +45,17 @@ def load_mnist(
     Raises `FileError`, which names the file, for one that is missing, truncated, corrupt, or swapped with another; `MissingError`
     where the files cannot be downloaded, with what to do instead. Y. LeCun, C. Cortes, C. Burges, *The MNIST database of
     handwritten digits*; *Deep Learning from Scratch*, section 3.6; counterpart: ``torchvision.datasets.MNIST``.
+
+    >>> import pathlib, tempfile
+    >>> import tinygrad_edu as tg
+    >>> with tempfile.TemporaryDirectory() as folder:  # one black image, and its label
+    ...     path = pathlib.Path(folder)
+    ...     image = bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28, *[255] * 784])
+    ...     _ = (path / "t10k-images-idx3-ubyte").write_bytes(image)
+    ...     _ = (path / "t10k-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 1, 7]))
+    ...     x, t = tg.data.load_mnist(folder, part="test")
+    >>> x.shape, x.max(), t
+    ((1, 784), np.float64(1.0), array([7]))
     """
     if np.dtype(dtype).kind != "f":
         raise DTypeError(f"load_mnist: images are floats in [0, 1], and {np.dtype(dtype)} is not a floating dtype")

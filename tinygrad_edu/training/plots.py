@@ -51,7 +51,13 @@ def plot_loss(history: History, axes: Axes | None = None) -> Figure:
 
 
 def plot_accuracy(history: History, axes: Axes | None = None, metric: str = "accuracy") -> Figure:
-    """A metric of training and validation against the epoch"""
+    """A metric of training and validation against the epoch
+
+    >>> import tinygrad_edu as tg
+    >>> figure = tg.training.plot_accuracy({"epoch": [1, 2], "accuracy": [0.5, 0.75]})
+    >>> figure.axes[0].get_lines()[0].get_ydata().tolist()
+    [0.5, 0.75]
+    """
     if metric not in history and f"val_{metric}" not in history:
         raise ArgumentError(f"plot_accuracy: {metric!r} is no column of the history, which has {', '.join(history)}")
     figure, axes = _canvas(axes)
@@ -67,7 +73,13 @@ def plot_accuracy(history: History, axes: Axes | None = None, metric: str = "acc
 
 
 def plot_history(history: History) -> Figure:
-    """Loss and, if it was measured, accuracy, side by side"""
+    """Loss and, if it was measured, accuracy, side by side
+
+    >>> import tinygrad_edu as tg
+    >>> figure = tg.training.plot_history({"epoch": [1, 2], "loss": [2.0, 1.0], "accuracy": [0.5, 0.75]})
+    >>> [axes.get_title() for axes in figure.axes]
+    ['Loss', 'Accuracy']
+    """
     measured = "accuracy" in history or "val_accuracy" in history
     figure = _new_figure((9, 3.5) if measured else (5, 3.5))
     panels = np.atleast_1d(figure.subplots(1, 1 + measured))
@@ -78,12 +90,27 @@ def plot_history(history: History) -> Figure:
 
 
 def plot_weights(model: Module) -> Figure:
-    """A histogram of the numbers of every parameter"""
+    """A histogram of the numbers of every parameter
+
+    >>> import tinygrad_edu as tg
+    >>> figure = tg.training.plot_weights(tg.nn.Linear(3, 2))
+    >>> [axes.get_title() for axes in figure.axes]
+    ['weight (2, 3)', 'bias (2,)']
+    """
     return _histograms("weights", {name: parameter.data for name, parameter in model.named_parameters()})
 
 
 def plot_gradients(model: Module) -> Figure:
-    """A histogram of the gradient of every parameter that has one: where all are near 0, nothing is learned"""
+    """A histogram of the gradient of every parameter that has one: where all are near 0, nothing is learned
+
+    >>> import numpy as np
+    >>> import tinygrad_edu as tg
+    >>> model = tg.nn.Linear(3, 2)
+    >>> model(np.ones((4, 3))).sum().backward()
+    >>> figure = tg.training.plot_gradients(model)
+    >>> len(figure.axes)
+    2
+    """
     gradients = {name: p.grad.data for name, p in model.named_parameters() if p.grad is not None}
     if not gradients:
         raise ArgumentError("plot_gradients: no parameter has a gradient: call loss.backward() first, and zero_grad() afterwards")
@@ -93,7 +120,11 @@ def plot_gradients(model: Module) -> Figure:
 def plot_confusion(target: Any, predicted: Any, labels: Iterable[Any] | None = None, axes: Axes | None = None) -> Figure:
     """`confusion_matrix` as a picture: rows are what it was, columns what it was taken for
 
-    The colour is the share of the row, the number is the count.
+    The colour is the share of the row, the number is the count. ``labels`` are the names of the classes.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.training.plot_confusion([0, 0, 1, 1], [0, 1, 1, 1]).axes[0].get_title()
+    '75.0% right'
     """
     counts = confusion_matrix(target, predicted)
     names = [str(label) for label in (range(len(counts)) if labels is None else labels)]
@@ -119,6 +150,12 @@ def plot_decision_boundary(
 
     ``predict`` is a model or a function from points of shape (N, 2) to outputs of shape (N, classes); ``x`` and ``target`` are
     examples, of shape (N, 2) and (N,).
+
+    >>> import tinygrad_edu as tg
+    >>> x, t = tg.data.moons(50)
+    >>> figure = tg.training.plot_decision_boundary(tg.nn.Linear(2, 2), x, t, points=20)
+    >>> figure.axes[0].get_title()
+    'Decision regions'
     """
     inputs, t = as_array(x), as_array(target)
     if inputs.ndim != 2 or inputs.shape[1] != 2:
@@ -145,6 +182,11 @@ def plot_surface(
 
     ``function`` takes an array of shape (2,) and gives a number; ``path`` has shape (steps, 2). Both axes go over ``limits``, or as
     far as the path does.
+
+    >>> import tinygrad_edu as tg
+    >>> figure = tg.training.plot_surface(lambda x: (x**2).sum(), path=[[-3.0, 4.0], [-2.4, 3.2]], points=9)
+    >>> figure.axes[1].get_lines()[0].get_xydata().tolist()
+    [[-3.0, 4.0], [-2.4, 3.2]]
     """
     if path is not None:
         path = as_array(path)
@@ -179,6 +221,11 @@ def plot_gradient_field(
     """The gradient of a function of two numbers as arrows; those of descent, against the gradient, unless ``descent`` is False
 
     ``gradient`` takes an array of shape (2,) and gives one, such as ``tg.grad(f)``.
+
+    >>> import tinygrad_edu as tg
+    >>> figure = tg.training.plot_gradient_field(tg.grad(lambda x: (x**2).sum()), points=2)
+    >>> figure.axes[0].collections[0].U.tolist()  # -2 x0
+    [6.0, -6.0, 6.0, -6.0]
     """
     grid = _grid(limits, points)
     field = np.apply_along_axis(lambda point: as_array(gradient(point)), -1, grid)

@@ -22,6 +22,7 @@ class EarlyStopping:
     mode: "min" if smaller is better, "max" if larger is; by default "max" for an accuracy.
     restore_best: whether the model has the weights of the best epoch in the end.
 
+    A training that has been stopped stays so when it is resumed from its checkpoint, whose weights are those of its last epoch.
     L. Prechelt, *Early stopping - but when?* (1998); counterpart: ``keras.callbacks.EarlyStopping``.
 
     >>> import tinygrad_edu as tg
