@@ -7,7 +7,7 @@ from tinygrad_edu.optim.optimizer import Optimizer
 from tinygrad_edu.optim.schedules import (
     CosineAnnealingLR,
     LinearLR,
-    LRSchedule,
+    LRScheduler,
     OneCycleLR,
     ReduceLROnPlateau,
     SequentialLR,
@@ -20,7 +20,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "Adam",
     "AdamW",
     "CosineAnnealingLR",
-    "LRSchedule",
+    "LRScheduler",
     "LinearLR",
     "Lion",
     "OneCycleLR",

@@ -1,6 +1,6 @@
 """Learning-rate schedules. Counterpart: ``torch.optim.lr_scheduler``, with the same names and numbers.
 
-All but `ReduceLROnPlateau` are functions of how often ``step()`` was called: `LRSchedule.rates` says what the learning rates are
+All but `ReduceLROnPlateau` are functions of how often ``step()`` was called: `LRScheduler.rates` says what the learning rates are
 after t calls, so a schedule can be drawn, joined with others and restored without being replayed.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.optim.optimizer import Optimizer
 
 
-class LRSchedule:
+class LRScheduler:
     """Base class: a subclass says by which factor the learning rate that the optimiser started with is multiplied after t calls
     of ``step()``.
 
@@ -24,7 +24,7 @@ class LRSchedule:
     Counterpart: ``torch.optim.lr_scheduler.LambdaLR``.
 
     >>> import tinygrad_edu as tg
-    >>> class Halving(tg.optim.LRSchedule):
+    >>> class Halving(tg.optim.LRScheduler):
     ...     def factor(self, t):
     ...         return 0.5**t
     >>> optimiser = tg.optim.SGD([tg.Tensor(1.0, requires_grad=True)], lr=0.8)
@@ -77,7 +77,7 @@ class LRSchedule:
         return f"{type(self).__name__}(after {self.count} {self.every}s: lr={self.optimizer.lr:g})"
 
 
-class StepLR(LRSchedule):
+class StepLR(LRScheduler):
     """lr · γ ^ ⌊t / step_size⌋
 
     Counterpart: ``torch.optim.lr_scheduler.StepLR``.
@@ -100,7 +100,7 @@ class StepLR(LRSchedule):
         return self.gamma ** (t // self.step_size)
 
 
-class CosineAnnealingLR(LRSchedule):
+class CosineAnnealingLR(LRScheduler):
     """η + (lr − η) (1 + cos(π t / T)) / 2, from lr down to η = eta_min after T = T_max calls; from then on η
 
     I. Loshchilov, F. Hutter, *SGDR: stochastic gradient descent with warm restarts* (2017), without the restarts; counterpart:
@@ -130,7 +130,7 @@ class CosineAnnealingLR(LRSchedule):
         return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
 
 
-class LinearLR(LRSchedule):
+class LinearLR(LRScheduler):
     """Warm-up: lr times a factor that goes from ``start_factor`` to ``end_factor`` in ``total_iters`` calls, on a straight line
 
     Counterpart: ``torch.optim.lr_scheduler.LinearLR``.
@@ -159,7 +159,7 @@ class LinearLR(LRSchedule):
         return self.start_factor + (self.end_factor - self.start_factor) * min(t, self.total_iters) / self.total_iters
 
 
-class SequentialLR(LRSchedule):
+class SequentialLR(LRScheduler):
     """One schedule after the other: the next one starts, from its own beginning, at each milestone
 
     Counterpart: ``torch.optim.lr_scheduler.SequentialLR``.
@@ -176,30 +176,30 @@ class SequentialLR(LRSchedule):
     def __init__(
         self,
         optimizer: Optimizer,
-        schedules: Sequence[LRSchedule],
+        schedulers: Sequence[LRScheduler],
         milestones: Sequence[int],
         *,
         every: Literal["epoch", "step"] = "epoch",
     ) -> None:
-        if len(milestones) != len(schedules) - 1 or list(milestones) != sorted(set(milestones)):
+        if len(milestones) != len(schedulers) - 1 or list(milestones) != sorted(set(milestones)):
             raise ArgumentError(
-                f"SequentialLR: between {len(schedules)} schedules there are {len(schedules) - 1} rising milestones, "
+                f"SequentialLR: between {len(schedulers)} schedules there are {len(schedulers) - 1} rising milestones, "
                 f"got {list(milestones)}"
             )
-        self.schedules, self.milestones = list(schedules), list(milestones)
+        self.schedulers, self.milestones = list(schedulers), list(milestones)
         super().__init__(optimizer, every=every)
 
     def rates(self, t: int) -> list[float]:
         passed = sum(t >= milestone for milestone in self.milestones)
-        return self.schedules[passed].rates(t - (self.milestones[passed - 1] if passed else 0))
+        return self.schedulers[passed].rates(t - (self.milestones[passed - 1] if passed else 0))
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        for schedule in self.schedules:
+        for schedule in self.schedulers:
             schedule.base_lrs = list(state_dict["base_lrs"])
         super().load_state_dict(state_dict)
 
 
-class OneCycleLR(LRSchedule):
+class OneCycleLR(LRScheduler):
     """Up from max_lr / div_factor to max_lr, then down to a small fraction of where it began, along cosines; momentum the other way
 
     Parameters
