@@ -211,6 +211,9 @@ def test_dropout_inside_of_other_layers_only_in_training():
         assert not np.array_equal(once, again)
         module.eval()
         np.testing.assert_array_equal(flat(module(x)).data, flat(module(x)).data)
+    deep = nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, dropout=0.5, rng=rng()), 2)
+    one, other = [layer.dropout(np.ones(100)) for layer in deep.layers]
+    assert not np.array_equal(one, other)
     attention = nn.MultiheadAttention(4, 2, dropout=0.5, rng=rng())
     assert not np.array_equal(attention(x, x, x)[0].data, attention(x, x, x)[0].data)
 

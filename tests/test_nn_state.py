@@ -220,6 +220,25 @@ def test_train_and_eval_reach_every_module():
     assert module.train()[1][0].training
 
 
+def test_dtypes_change_in_place():
+    module = net()
+    held = list(module.parameters())
+    module(IMAGES).sum().backward()
+    assert module.float() is module
+    assert all(a is b for a, b in zip(held, module.parameters(), strict=True))
+    assert {name: a.dtype.name for name, a in module.state_dict().items() if a.dtype != np.float32} == {
+        "1.num_batches_tracked": "int64"
+    }
+    assert all(p.requires_grad and p.grad is None for p in held)
+    y = module(IMAGES.astype(np.float32))
+    y.sum().backward()
+    assert y.dtype == held[0].grad.dtype == np.float32
+    assert module.requires_grad_(False).double()[4].weight.dtype == np.float64
+    assert not held[0].requires_grad
+    with pytest.raises(DTypeError, match="Sequential.to: parameters are floating or complex numbers, and int64 is not"):
+        module.to(np.int64)
+
+
 def test_apply_goes_children_first():
     seen = []
     module = nn.Sequential(nn.Sequential(nn.ReLU()), nn.Tanh())

@@ -260,7 +260,9 @@ class TransformerEncoder(Module):
     """
 
     def __init__(self, encoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
-        self.layers = ModuleList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
+        # The generators of Dropout are shared: copies of them would drop the same elements in every layer.
+        shared = {id(rng): rng for module in encoder_layer.modules() if (rng := getattr(module, "rng", None)) is not None}
+        self.layers = ModuleList([copy.deepcopy(encoder_layer, dict(shared)) for _ in range(num_layers)])
         self.norm = norm
 
     def forward(self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False) -> Any:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
 from reprlib import recursive_repr
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tinygrad_edu.errors import ArgumentError
+import numpy as np
+
+from tinygrad_edu.errors import ArgumentError, DTypeError
 from tinygrad_edu.graph import MODE, Mode
 from tinygrad_edu.nn import state
 from tinygrad_edu.nn.hooks import Handle, around_backward
+from tinygrad_edu.nn.running import RUNNING, Running
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -262,6 +264,29 @@ class Module:
             parameter.requires_grad = requires_grad
         return self
 
+    def to(self: Self, dtype: Any) -> Self:
+        """Turn all parameters and floating buffers into another floating dtype, in place, and return the module. Gradients are
+        forgotten. ``float()`` and ``double()`` are ``to(np.float32)`` and ``to(np.float64)``. Counterpart: ``torch.nn.Module.to``.
+
+        >>> import tinygrad_edu as tg
+        >>> tg.nn.Linear(2, 1).float().weight.dtype
+        dtype('float32')
+        """
+        if np.dtype(dtype).kind not in "fc":
+            raise DTypeError(f"{type(self).__name__}.to: parameters are floating or complex numbers, and {np.dtype(dtype)} is not")
+        for tensor in (*self.parameters(), *self.buffers()):
+            if tensor.dtype.kind in "fc":
+                Tensor.__init__(tensor, tensor.data, tensor.requires_grad, dtype=dtype, name=tensor.name)
+        return self
+
+    def float(self: Self) -> Self:
+        """``to(np.float32)``: half the memory, and more than twice the speed."""
+        return self.to(np.float32)
+
+    def double(self: Self) -> Self:
+        """``to(np.float64)``: what gradients are checked with."""
+        return self.to(np.float64)
+
     def apply(self: Self, function: Callable[[Module], Any]) -> Self:
         """Call a function with every module below and then with this one, to initialise them for instance; return the module.
         Counterpart: ``torch.nn.Module.apply``.
@@ -352,29 +377,6 @@ class Module:
         lines = [f"{type(self).__name__}({self.extra_repr()}){parameters}"]
         lines += [indent(f"{name} = {child!r}", "  ") for name, child in self.named_children()]
         return "\n".join(lines)
-
-
-class Running:
-    """A module whose ``forward`` is running, and what the modules below it are called in there."""
-
-    __slots__ = ("module", "names")
-
-    def __init__(self, module: Module) -> None:
-        self.module = module
-        self.names: dict[int, str] | None = None
-
-    def label(self, callee: Module) -> str:
-        """ "name: Class", or "Class" for a module that is not below this one."""
-        if self.names is None:  # most modules call no other
-            self.names = {id(child): name for name, child in self.module.named_children()}
-        name = self.names.get(id(callee)) or self._name_further_down(callee)
-        return f"{name}: {type(callee).__name__}" if name else type(callee).__name__
-
-    def _name_further_down(self, callee: Module) -> str:
-        return next((path for path, module in self.module.named_modules() if module is callee), "")
-
-
-RUNNING: ContextVar[Running | None] = ContextVar("tinygrad_edu_running", default=None)
 
 
 def _found(attributes: dict[str, Any], kind: type[Any]) -> Iterator[tuple[str, Any]]:

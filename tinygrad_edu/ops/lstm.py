@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu.ops.activation import sigmoid
 from tinygrad_edu.ops.hyperbolic import tanh
 from tinygrad_edu.ops.joining import concatenate, stack
-from tinygrad_edu.ops.recurrent import before, checked, checked_bias, meet, new_memo, scan_cases, shared
+from tinygrad_edu.ops.recurrent import before, checked, checked_bias, computed_once, meet, new_memo, scan_cases
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.primitive import primitive
 
@@ -147,7 +147,7 @@ def _backward(g: Any, y: Any, w: Any, h: Any, c: Any, gates: Any, cells: Any) ->
 
 
 def _rule(which: int) -> Any:
-    return lambda g, y, w, h, c, gates, cells, memo: shared(memo, g, lambda: _backward(g, y, w, h, c, gates, cells))[which]
+    return lambda g, y, w, h, c, gates, cells, memo: computed_once(memo, g, lambda: _backward(g, y, w, h, c, gates, cells))[which]
 
 
 lstm_scan.vjp(x=_rule(0), w=_rule(1), b=_rule(2), h=_rule(3), c=_rule(4))

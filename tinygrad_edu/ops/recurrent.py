@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
 
-def shared(memo: dict[str, Any], g: Any, compute: Callable[[], Any]) -> Any:
+def computed_once(memo: dict[str, Any], g: Any, compute: Callable[[], Any]) -> Any:
     """The gradients of all operands for this cotangent, computed once. ``memo`` is a residual: every node has one of its own."""
     if memo.get("g") is not g:
         memo.update(g=g, gradients=compute())
@@ -137,7 +137,7 @@ def _rnn_backward(g: Any, y: Any, w: Any, h: Any, nonlinearity: str) -> tuple[An
 
 
 def _rnn_rule(which: int) -> Any:
-    return lambda g, y, w, h, memo, nonlinearity: shared(memo, g, lambda: _rnn_backward(g, y, w, h, nonlinearity))[which]
+    return lambda g, y, w, h, memo, nonlinearity: computed_once(memo, g, lambda: _rnn_backward(g, y, w, h, nonlinearity))[which]
 
 
 rnn_scan.vjp(x=_rnn_rule(0), w=_rnn_rule(1), h=_rnn_rule(2))
@@ -225,7 +225,7 @@ def _gru_backward(g: Any, y: Any, w: Any, h: Any, gates: Any) -> tuple[Any, ...]
 
 
 def _gru_rule(which: int) -> Any:
-    return lambda g, y, w, h, gates, memo: shared(memo, g, lambda: _gru_backward(g, y, w, h, gates))[which]
+    return lambda g, y, w, h, gates, memo: computed_once(memo, g, lambda: _gru_backward(g, y, w, h, gates))[which]
 
 
 gru_scan.vjp(x=_gru_rule(0), w=_gru_rule(1), b=_gru_rule(2), h=_gru_rule(3))
