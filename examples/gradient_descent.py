@@ -59,20 +59,28 @@ def field(f, points):
 
 
 def draw(path, file: Path) -> None:
-    """The bowl as a surface, and the path on the field of the direction of descent, which is minus the gradient."""
+    """The bowl as a surface, the path on the field of the direction of descent, which is minus the gradient, and on x**2 what good
+    and bad learning rates do."""
     from matplotlib.figure import Figure
 
     axis = np.linspace(-3, 3, 25)
     points = np.stack(np.meshgrid(axis, axis), axis=-1)
     downhill = -field(bowl, points)
-    figure = Figure(figsize=(10, 5), layout="constrained")
-    surface = figure.add_subplot(1, 2, 1, projection="3d")
+    figure = Figure(figsize=(14, 4.6), layout="constrained")
+    surface = figure.add_subplot(1, 3, 1, projection="3d")
     surface.plot_surface(points[..., 0], points[..., 1], (points**2).sum(axis=-1), cmap="viridis")
     surface.set_title("f = x0**2 + x1**2")
-    plane = figure.add_subplot(1, 2, 2, aspect="equal")
+    plane = figure.add_subplot(1, 3, 2, aspect="equal")
     plane.quiver(points[..., 0], points[..., 1], downhill[..., 0], downhill[..., 1], color="0.6", angles="xy")
     plane.plot(*path.T, "o-", markersize=4)
     plane.set(title="descent from (-3, 4)", xlabel="x0", ylabel="x1")
+    rates = figure.add_subplot(1, 3, 3)
+    for lr, style in ((0.01, "-"), (0.1, "-"), (0.9, "--"), (1.0, ":"), (1.1, ":")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the last one diverges, as the picture shows
+            rates.plot(descend(bowl, 3.0, lr, steps=10), style, marker=".", label=f"lr {lr}")
+    rates.set(title="descent on x**2 from 3", xlabel="step", ylabel="x")
+    rates.legend()
     figure.savefig(file)
 
 

@@ -3,10 +3,13 @@
 A central difference needs two evaluations of the function for every parameter; backpropagation gets all derivatives from one pass
 forward and one backward. Right when both agree: one is a definition, the other a chain of rules.
 
-    python examples/numerical_gradient.py
+    python examples/numerical_gradient.py          prints derivatives, numerical and analytic, and what they cost
+    python examples/numerical_gradient.py DIR      draws the curve with two of its tangents, too
 """
 
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -53,15 +56,41 @@ def curve(x):
     return 0.01 * x**2 + 0.1 * x
 
 
+def partial_derivatives():
+    """One number moves, the other is held: a partial derivative is an ordinary one."""
+    by_x0 = tg.testing.numerical_diff(lambda x0: x0 * x0 + 4.0**2.0, 3.0)
+    by_x1 = tg.testing.numerical_diff(lambda x1: 3.0**2.0 + x1 * x1, 4.0)
+    return by_x0, by_x1
+
+
 def tangent(f, x):
     """The line through (x, f(x)) with the numerical slope of f there."""
     slope = tg.testing.numerical_diff(f, x)
     return lambda t: slope * (t - x) + f(x)
 
 
-def main() -> None:
+def draw(file: Path) -> None:
+    """The curve, and its tangents at 5 and at 10."""
+    from matplotlib.figure import Figure
+
+    x = np.linspace(0, 20, 200)
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(x, curve(x), color="black", label="0.01 x² + 0.1 x")
+    for point in (5, 10):
+        slope = tg.testing.numerical_diff(curve, point)
+        axes.plot(x, tangent(curve, point)(x), "--", label=f"tangent at {point}, slope {slope:.1f}")
+        axes.plot(point, curve(point), "ko")
+    axes.set(xlabel="x", ylabel="f(x)")
+    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.savefig(file)
+
+
+def main(directory: str | None = None) -> None:
     print("derivative of 0.01 x**2 + 0.1 x at 5:", tg.testing.numerical_diff(curve, 5))
     print("its tangent at 5 passes 0, 5 and 10 at", *[f"{tangent(curve, 5)(t):.2f}" for t in (0, 5, 10)])
+    print("partial derivatives of x0**2 + x1**2 at (3, 4):", *partial_derivatives())
     for point in ([3.0, 4.0], [0.0, 2.0], [3.0, 0.0]):
         numerical = tg.testing.numerical_gradient(sum_of_squares, np.array(point))
         analytic = tg.grad(sum_of_squares)(point)
@@ -84,6 +113,12 @@ def main() -> None:
     print(f"one numerical gradient of a 784-50-10 net takes {evaluations:,} evaluations of the loss")
     print(f"  here about {evaluations * one_evaluation:.0f} s; backpropagation takes {backpropagation * 1000:.1f} ms")
 
+    if directory is not None:
+        file = Path(directory) / "numerical_gradient.svg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draw(file)
+        print(f"the tangents: {file}")
+
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

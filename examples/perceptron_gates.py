@@ -3,8 +3,12 @@
 A perceptron fires where w·x + b > 0, on one side of a straight line. That is enough for AND, NAND and OR, but not for XOR,
 which takes two layers: by hand as AND(NAND, OR), and learned with a hidden layer.
 
-    python examples/perceptron_gates.py
+    python examples/perceptron_gates.py          prints the truth tables
+    python examples/perceptron_gates.py DIR      draws what the learned gates answer between the corners, too
 """
+
+import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -30,8 +34,8 @@ def by_hand(gate: str, x):
     return step(x @ np.array(w) + b)
 
 
-def learned(gate: str, seed: int = 0):
-    """A gate trained on its truth table: a single layer, with a hidden layer before it for XOR."""
+def train(gate: str, seed: int = 0):
+    """A net trained on a gate's truth table: a single layer, with a hidden layer before it for XOR."""
     rng = np.random.default_rng(seed)
     layers = [nn.Linear(2, 2, rng=rng)]
     if gate == "XOR":
@@ -42,15 +46,36 @@ def learned(gate: str, seed: int = 0):
         optimiser.zero_grad()
         cross_entropy(net(INPUTS), TRUTH[gate]).backward()
         optimiser.step()
-    return net(INPUTS).argmax(axis=1).data
+    return net
 
 
-def main() -> None:
+def learned(gate: str, seed: int = 0):
+    """What a gate answers that was trained on its truth table."""
+    return train(gate, seed)(INPUTS).argmax(axis=1).data
+
+
+def draw(file: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 3.4), layout="constrained")
+    for axes, gate in zip(figure.subplots(1, 4), TRUTH, strict=True):
+        tg.training.plot_decision_boundary(train(gate), INPUTS, np.array(TRUTH[gate]), axes=axes)
+        axes.set_title(gate)
+    figure.savefig(file)
+
+
+def main(directory: str | None = None) -> None:
     print("inputs        ", *[f"({a:.0f},{b:.0f})" for a, b in INPUTS])
     for gate in TRUTH:
         print(f"{gate:4}  by hand  ", *[f"  {y}  " for y in by_hand(gate, INPUTS)])
         print(f"{gate:4}  learned  ", *[f"  {y}  " for y in learned(gate)])
 
+    if directory is not None:
+        file = Path(directory) / "perceptron_gates.svg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draw(file)
+        print(f"the gates: {file}")
+
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,6 +42,7 @@ lr 1e-10 by the numerical gradient: [-2.99999994  3.99999992]
     "numerical_gradient": """\
 derivative of 0.01 x**2 + 0.1 x at 5: 0.1999999999990898
 its tangent at 5 passes 0, 5 and 10 at -0.25 0.75 1.75
+partial derivatives of x0**2 + x1**2 at (3, 4): 6.00000000000378 7.999999999999119
 gradient of the sum of squares at [3.0, 4.0]: numerical [6. 8.], analytic [6. 8.]
 W1 of an 8-5-3 net, 40 derivatives: numerical and analytic agree to 1e-9
 b2 of an 8-5-3 net, 3 derivatives: numerical and analytic agree to 1e-9
@@ -65,6 +68,29 @@ a batch of two: Y has shape (2, 2)
     "book_layers": """\
 the gradient of ForgetfulAffine is wrong: 18 match, 2 mismatch
 """,
+    "losses": """\
+  half_sum_of_squares 0.09750000000000003
+  sum_of_squares      0.19500000000000006
+  book_cross_entropy  0.510825457099338
+  exact_cross_entropy 0.5108256237659907
+a batch's loss is the mean of its examples': True
+labels as numbers or one-hot, it is the same: True
+""",
+    "newton": """\
+the square root of 2: 1.000000000000 1.500000000000 1.416666666667 1.414215686275 1.414213562375
+""",
+    "book_two_layer_net": """\
+gradients by hand and by the library agree: True
+""",
+    "cnn_mnist": """\
+say where the images are: python examples/cnn_mnist.py FOLDER
+""",
+    "two_layer_net_mnist": """\
+say where the images are: python examples/two_layer_net_mnist.py FOLDER
+""",
+    "mnist_given_weights": """\
+say where weights and images are: python examples/mnist_given_weights.py FOLDER
+""",
     "two_layer_net_digits": """\
 Sequential(): 3,760 parameters
   0 = Linear(64, 50): 3,250 parameters
@@ -78,6 +104,20 @@ DRAWN = {
     "activation_functions": "activation_functions.svg",
     "chain_rule": "chain_rule.svg" if shutil.which("dot") else "chain_rule.dot",
     "gradient_descent": "gradient_descent.svg",
+    "losses": "losses.svg",
+    "newton": "newton.svg",
+    "numerical_gradient": "numerical_gradient.svg",
+    "perceptron_gates": "perceptron_gates.svg",
+}
+
+# What learns for some seconds is run once, with a picture: what it prints of the numbers that it reaches, and which must hold.
+LEARNED = {
+    "gradient_penalty": (r"penalty (\S+): mean squared slope (\S+)", lambda n: n[1] > 2 * n[3] > 4 * n[5]),
+    "spiral_classifier": (r"(?:one layer|three layers): (\S+) of", lambda n: n[0] < 0.8 < 0.95 < n[1]),
+}
+NIGHTLY = {
+    "char_lstm": (r"loss a letter: (\S+) in the first epoch, (\S+) in the last", lambda n: n[0] > 3 > 0.6 > n[1]),
+    "transformer_text": (r"loss a letter: (\S+) in the first epoch, (\S+) in the last", lambda n: n[0] > 3 > 0.6 > n[1]),
 }
 
 
@@ -97,7 +137,7 @@ def run(name: str, *arguments: str, cwd: Path) -> list[str]:
 
 
 def test_every_example_is_known():
-    assert {path.stem for path in (ROOT / "examples").glob("*.py")} == PRINTED.keys()
+    assert {path.stem for path in (ROOT / "examples").glob("*.py")} == PRINTED.keys() | LEARNED.keys() | NIGHTLY.keys()
 
 
 @pytest.mark.parametrize("name", PRINTED)
@@ -118,6 +158,18 @@ def test_an_example_draws_into_the_directory_that_it_is_given(name, tmp_path):
     assert [path.name for path in (tmp_path / "pictures").iterdir()] == [DRAWN[name]]
     text = picture.read_text("utf-8")
     assert "<svg" in text or "digraph" in text
+
+
+@pytest.mark.parametrize("name", [*LEARNED, *NIGHTLY])
+def test_an_example_learns(name, tmp_path):
+    pytest.importorskip("matplotlib")
+    if name in NIGHTLY and os.environ.get("HYPOTHESIS_PROFILE") != "nightly":
+        pytest.skip("takes ten seconds; its parts are in test_notes_models")
+    pattern, reached = (LEARNED | NIGHTLY)[name]
+    lines = run(name, str(tmp_path), cwd=tmp_path)
+    numbers = [float(number) for found in re.findall(pattern, "\n".join(lines)) for number in np.atleast_1d(found)]
+    assert reached(numbers), lines
+    assert [path.name for path in tmp_path.iterdir()] == [f"{name}.svg"]
 
 
 def test_the_digits_are_learned(tmp_path):

@@ -52,14 +52,16 @@ HOUSE = {
     "nn": "errors graph ops tensor",
     "optim": "errors graph tensor",
     "data": "errors tensor",
+    "io": "errors tensor",
     "testing": "errors places definitions signatures graph registry singular primitive ops engine guard viz tensor transforms",
+    "training": "errors graph nn optim data io tensor",
     "hypothesis_types": "tensor testing",
     "_entry": "testing",
     "__init__": "errors memory graph registry singular primitive conventions ops guard anomaly viz tensor explain transforms "
-    "jacobians opaque implicit nn optim data testing hypothesis_types",
+    "jacobians opaque implicit nn optim data io testing training hypothesis_types",
     "demo": "errors graph nn optim data tensor testing",
     "script": "errors tensor viz",
-    "cli": "errors demo script viz __init__",
+    "cli": "errors training demo script viz __init__",
     "__main__": "cli",
 }
 

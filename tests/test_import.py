@@ -11,7 +11,20 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = {"graphviz", "pygraphviz", "hypothesis", "matplotlib", "tqdm", "pytest", "scipy", "IPython", "pandas", "torch"}
+HEAVY = {
+    "graphviz",
+    "pygraphviz",
+    "hypothesis",
+    "matplotlib",
+    "tqdm",
+    "pytest",
+    "scipy",
+    "IPython",
+    "pandas",
+    "torch",
+    "safetensors",
+    "pooch",
+}
 
 
 def loaded_after(statement: str) -> set[str]:
@@ -37,6 +50,10 @@ def test_a_planted_import_is_seen():
 def test_computing_and_training_load_nothing_more():
     program = "import tinygrad_edu as tg; x = tg.Tensor([1.0], requires_grad=True); (x * x).sum().backward()"
     assert loaded_after(program) & HEAVY == set()
+
+
+def test_training_and_files_load_packages_only_where_they_are_used():
+    assert loaded_after("import tinygrad_edu as tg; tg.training.fit, tg.save, tg.data.load_mnist") & HEAVY == set()
 
 
 def test_the_package_is_typed():

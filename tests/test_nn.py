@@ -282,9 +282,12 @@ def test_threads_do_not_see_each_other():
 def test_linear_is_its_formula(inputs, outputs, leading, bias):
     layer = linear(inputs, outputs, bias=bias)
     x = np.random.default_rng(1).standard_normal((*leading, inputs))
-    expected = x @ layer.weight.data + (layer.bias.data if bias else 0)
+    expected = x @ layer.weight.data.T + (layer.bias.data if bias else 0)
     np.testing.assert_array_equal(layer(x).data, expected)
-    assert layer.weight.shape == (inputs, outputs)
+    assert layer.weight.shape == (outputs, inputs)
+    affine = nn.Affine(inputs, outputs, bias, rng=np.random.default_rng(0))
+    assert affine.weight.shape == (inputs, outputs)
+    np.testing.assert_array_equal(affine(x).data, x @ affine.weight.data + (affine.bias.data if bias else 0))
 
 
 def test_gradients_of_a_net_are_right():
@@ -297,7 +300,7 @@ def test_gradients_of_a_net_are_right():
             return functional.cross_entropy(self.second(functional.sigmoid(self.first(x))), np.array([0, 1, 1, 0, 1]))
 
     rng = np.random.default_rng(0)
-    arrays = [rng.standard_normal(shape) for shape in ((5, 3), (3, 4), (4,), (4, 2), (2,))]
+    arrays = [rng.standard_normal(shape) for shape in ((5, 3), (4, 3), (4,), (2, 4), (2,))]
     report = tg.testing.assert_gradients(lambda x, *parameters: TwoLayers(*parameters)(x), *arrays, order=1)
     assert report.worst_error < 1e-8
 
@@ -307,7 +310,7 @@ def test_bias_gets_the_column_sums():
     g = np.arange(10.0).reshape(5, 2)
     layer(np.ones((5, 3))).backward(g)
     np.testing.assert_array_equal(layer.bias.grad.data, g.sum(axis=0))
-    np.testing.assert_array_equal(layer.weight.grad.data, np.ones((3, 5)) @ g)
+    np.testing.assert_array_equal(layer.weight.grad.data, g.T @ np.ones((5, 3)))
 
 
 def test_a_layer_shared_by_two_inputs_adds_both_gradients():

@@ -69,7 +69,7 @@ def test_sigmoid():
 
 
 def test_affine_is_three_nodes():
-    layer = nn.Linear(3, 4, rng=np.random.default_rng(0))
+    layer = nn.Affine(3, 4, rng=np.random.default_rng(0))
     x, g = leaf(np.ones((5, 3))), np.arange(20.0).reshape(5, 4)
     y = layer(x)
     product, repeated = y._node.inputs
@@ -190,7 +190,7 @@ def test_softmax_properties():
 
 def test_stacked_linear_layers_collapse_to_one():
     rng = np.random.default_rng(0)
-    first, second = nn.Linear(4, 5, rng=rng), nn.Linear(5, 3, rng=rng)
+    first, second = nn.Affine(4, 5, rng=rng), nn.Affine(5, 3, rng=rng)
     x = rng.random((7, 4))
     w = first.weight.data @ second.weight.data
     b = first.bias.data @ second.weight.data + second.bias.data

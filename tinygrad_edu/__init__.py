@@ -23,9 +23,10 @@ from tinygrad_edu.tensor import Tensor, from_numpy
 from tinygrad_edu.transforms import grad, jvp, stop_gradient, value_and_grad, vjp
 
 if _TYPE_CHECKING:  # see `__getattr__`
-    from tinygrad_edu import testing, viz
+    from tinygrad_edu import io, testing, training, viz
     from tinygrad_edu.explain import GradientExplanation, explain_grad
     from tinygrad_edu.implicit import fixed_point, odeint
+    from tinygrad_edu.io import load, save
     from tinygrad_edu.viz import Graph, GraphEdge, GraphNode
 
 __version__ = "0.1.0"
@@ -55,19 +56,23 @@ __all__ = [
     "hessian",
     "hvp",
     "ieee_gradients",
+    "io",
     "is_recording",
     "jacfwd",
     "jacobian",
     "jacrev",
     "jvp",
+    "load",
     "nn",
     "no_grad",
     "odeint",
     "optim",
     "primitive",
     "reals",
+    "save",
     "stop_gradient",
     "testing",
+    "training",
     "value_and_grad",
     "viz",
     "vjp",
@@ -76,10 +81,10 @@ __all__ += ops.__all__
 __all__.sort()
 
 _LATER = {
-    "testing": "testing",
-    "viz": "viz",
+    **dict.fromkeys(["io", "testing", "training", "viz"], ""),
     **dict.fromkeys(["GradientExplanation", "explain_grad"], "explain"),
     **dict.fromkeys(["fixed_point", "odeint"], "implicit"),
+    **dict.fromkeys(["load", "save"], "io"),
     **dict.fromkeys(["Graph", "GraphEdge", "GraphNode"], "viz"),
 }
 
@@ -88,8 +93,7 @@ def __getattr__(name: str) -> _Any:
     """What training a model does not need is loaded when it is first asked for: it is half of the files."""
     if name not in _LATER:
         raise AttributeError(f"module 'tinygrad_edu' has no attribute '{name}'")
-    module = _import_module(f"tinygrad_edu.{_LATER[name]}")
-    return module if name == _LATER[name] else getattr(module, name)
+    return getattr(_import_module(f"tinygrad_edu.{_LATER[name]}"), name) if _LATER[name] else _import_module(f"tinygrad_edu.{name}")
 
 
 def __dir__() -> list[str]:

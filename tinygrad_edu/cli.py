@@ -13,6 +13,7 @@ import sys
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import tinygrad_edu
 from tinygrad_edu import demo, script
@@ -67,9 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--epochs", metavar="N", type=_at_least(1), default=30, help="how often to go through the data")
     command.add_argument("--out", metavar="DIR", type=_directory, default=Path("demo-output"), help="where to write the files")
     command.add_argument("--seed", metavar="S", type=_at_least(0), default=0, help="the same seed gives the same numbers")
-    command.set_defaults(run=lambda arguments: demo.run(arguments.epochs, arguments.out, arguments.seed))
+    command.set_defaults(run=lambda chosen: demo.run(chosen.epochs, chosen.out, chosen.seed))
     _add_graph(commands)
     _add_steps(commands)
+    _add_train(commands)
     return parser
 
 
@@ -143,6 +145,56 @@ def _steps(arguments: argparse.Namespace) -> None:
     print(f"{path}: {receipt!r}", flush=True)
     if arguments.open and not webbrowser.open(path.resolve().as_uri()):
         raise MissingError(f"{path} is written, and no browser was found to open it with: open it by hand, or set BROWSER")
+
+
+def _add_train(commands: Any) -> None:
+    from tinygrad_edu.training.command import DATA, MODELS, OPTIMIZERS, Config, resume, start
+
+    command = commands.add_parser(
+        "train",
+        help="train a model on a data set, and go on where it was interrupted",
+        description="Train a model and write a run folder: config.json, history.csv, the weights, a checkpoint and the curves. "
+        "After Ctrl-C, or a crash, --resume goes on with it, to the same numbers.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    default = Config()
+    command.add_argument("--data", choices=DATA, default=default.data, help="the data set")
+    command.add_argument("--path", metavar="DIR", help="where MNIST's files are; without it, they are downloaded")
+    command.add_argument("--model", choices=MODELS, default=default.model, help="one layer, two, or convolutions")
+    command.add_argument("--hidden", metavar="N", type=_at_least(1), default=default.hidden, help="hidden units")
+    command.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default=default.optimizer, help="the optimiser")
+    command.add_argument("--lr", metavar="R", type=_positive, default=default.lr, help="the learning rate")
+    command.add_argument("--batch-size", metavar="N", type=_at_least(1), default=default.batch_size, help="examples in a batch")
+    command.add_argument("--epochs", metavar="N", type=_at_least(1), help=f"in all; {default.epochs} for a new run")
+    command.add_argument(
+        "--seed", metavar="S", type=_at_least(0), default=default.seed, help="the same seed gives the same numbers"
+    )
+    where = command.add_mutually_exclusive_group()
+    where.add_argument("--out", metavar="DIR", type=_directory, default=Path("run"), help="the run folder to write")
+    where.add_argument("--resume", metavar="DIR", type=_directory, help="the run folder to go on with, as it was started")
+
+    def run(chosen: argparse.Namespace) -> None:
+        if chosen.resume is not None:
+            resume(chosen.resume, chosen.epochs)
+            return
+        options = {name: getattr(chosen, name) for name in Config.__dataclass_fields__}
+        try:
+            start(Config(**{**options, "epochs": chosen.epochs or default.epochs}), chosen.out)
+        except KeyboardInterrupt:
+            print(f"interrupted: go on with tinygrad-edu train --resume {chosen.out}", file=sys.stderr)
+            raise
+
+    command.set_defaults(run=run)
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
 
 
 class _at_least:  # noqa: N801 - used like a function

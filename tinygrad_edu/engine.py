@@ -243,7 +243,7 @@ def _recorded_view(node: Node, cls: type[Variable]) -> Any:
     y, *operands = node.saved[: count + 1]
     operands = list(map(tensor, operands, node.inputs))
     # A residual is only a number to the recorder: compute it again, from operands whose history is known.
-    residuals = [again(*operands) for again in op.residuals.values()] if len(node.saved) > count + 1 else []
+    residuals = op.residuals_again(operands, node.params) if len(node.saved) > count + 1 else []
     return SimpleNamespace(saved=(tensor(y, node), *operands, *residuals), params=node.params, inputs=node.inputs)
 
 

@@ -9,6 +9,7 @@ for NumPy code keeps working::
     ├── DTypeError             TypeError       integers that would need a gradient, operands that are not numbers
     ├── ArgumentError          ValueError      an option that is out of range or unknown, an empty list of parameters
     ├── LabelError             ValueError      class labels that do not fit the logits
+    ├── StateError             ValueError      a saved state that does not fit the module: names, shapes or dtypes
     ├── MatrixError            LinAlgError,    a matrix that is singular, not positive definite, not diagonalizable, …
     │                          ValueError
     ├── GraphError             RuntimeError    backward() from something that is not a differentiable scalar
@@ -21,6 +22,7 @@ for NumPy code keeps working::
     ├── LawError               AssertionError  a law that every derivative obeys, or a property under test, does not hold
     ├── ConvergenceError       RuntimeError    an iteration ended without reaching its goal
     ├── NumericalError         ValueError      a numerical derivative was asked of something that has none
+    ├── FileError              ValueError      a file that is truncated, corrupt, of another format, or missing in a folder
     └── MissingError           RuntimeError    a program or package that this feature needs is not installed
 """
 
@@ -45,6 +47,10 @@ class ArgumentError(TinygradError, ValueError):
 
 class LabelError(TinygradError, ValueError):
     """Class labels that do not fit the logits: wrong shape, range or kind."""
+
+
+class StateError(TinygradError, ValueError):
+    """A saved state that does not fit the module that is to take it over: its names, shapes or dtypes."""
 
 
 class MatrixError(TinygradError, LinAlgError):
@@ -89,6 +95,10 @@ class ConvergenceError(TinygradError, RuntimeError):
 
 class NumericalError(TinygradError, ValueError):
     """A numerical derivative was asked of an input or a function that cannot have one."""
+
+
+class FileError(TinygradError, ValueError):
+    """A file whose content is not what it should be; the message names the file and says what is wrong."""
 
 
 class MissingError(TinygradError, RuntimeError):

@@ -162,6 +162,13 @@ class Primitive(Operation):
                 pull = pull.careful
         return pull  # type: ignore[no-any-return]
 
+    def residuals_again(self, operands: Sequence[Any], params: Mapping[str, Any]) -> list[Any]:
+        """The residuals, computed from operands: recorded, where these are tensors that are."""
+        return [
+            again(*operands, **{name: params[name] for name in signature_of(again).keyword_only})
+            for again in self.residuals.values()
+        ]
+
     def _example(self) -> str:
         return ", ".join(f"{name}=lambda g: ..." for name in self.operands)
 
@@ -267,7 +274,8 @@ def primitive(
     numpy, reference: NumPy's function of the same meaning, or several in a tuple; or another independent forward. It is what
         tests compare with, and what ``numpy.name(tensor)`` calls.
     residuals: intermediates that the forward has anyway and that rules may ask for. The function then returns ``(y, *residuals)``;
-        each is given as a function of the operands, which computes it again when a derivative is itself differentiated.
+        each is given as a function of the operands, which computes it again when a derivative is itself differentiated, and which
+        can ask for metadata by keyword-only parameters.
     cases: where the property tests may look (`Case`).
     kinks: where it is continuous but not smooth, and which derivative is declared there (`Kink`).
     bounded: for elementwise operations, that no derivative is infinite or nan at finite operands. Then whether a zero cotangent

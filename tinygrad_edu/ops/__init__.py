@@ -17,12 +17,14 @@ if TYPE_CHECKING:  # the same names, for readers that do not run the code
     from tinygrad_edu.ops.complex import *
     from tinygrad_edu.ops.constant import *
     from tinygrad_edu.ops.contraction import *
+    from tinygrad_edu.ops.convolution import *
     from tinygrad_edu.ops.cumulative import *
     from tinygrad_edu.ops.decompositions import *
     from tinygrad_edu.ops.determinants import *
     from tinygrad_edu.ops.diagonals import *
     from tinygrad_edu.ops.differences import *
     from tinygrad_edu.ops.eigenvalues import *
+    from tinygrad_edu.ops.entropy import *
     from tinygrad_edu.ops.exponential import *
     from tinygrad_edu.ops.factorials import *
     from tinygrad_edu.ops.fourier import *
@@ -31,15 +33,19 @@ if TYPE_CHECKING:  # the same names, for readers that do not run the code
     from tinygrad_edu.ops.joining import *
     from tinygrad_edu.ops.linalg import *
     from tinygrad_edu.ops.loss import *
+    from tinygrad_edu.ops.lstm import *
     from tinygrad_edu.ops.moving import *
     from tinygrad_edu.ops.nan import *
     from tinygrad_edu.ops.norm import *
+    from tinygrad_edu.ops.normalization import *
     from tinygrad_edu.ops.ordering import *
     from tinygrad_edu.ops.polynomials import *
+    from tinygrad_edu.ops.pooling import *
     from tinygrad_edu.ops.powers import *
     from tinygrad_edu.ops.products import *
     from tinygrad_edu.ops.quantile import *
     from tinygrad_edu.ops.rectifiers import *
+    from tinygrad_edu.ops.recurrent import *
     from tinygrad_edu.ops.reduction import *
     from tinygrad_edu.ops.select import *
     from tinygrad_edu.ops.shape import *
@@ -48,6 +54,7 @@ if TYPE_CHECKING:  # the same names, for readers that do not run the code
     from tinygrad_edu.ops.special import *
     from tinygrad_edu.ops.splitting import *
     from tinygrad_edu.ops.statistics import *
+    from tinygrad_edu.ops.tap import *
     from tinygrad_edu.ops.trigonometric import *
     from tinygrad_edu.ops.updates import *
     from tinygrad_edu.ops.windows import *

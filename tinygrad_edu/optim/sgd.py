@@ -1,25 +1,39 @@
-"""Stochastic gradient descent."""
+"""Stochastic gradient descent, plain and with momentum."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu.errors import ArgumentError, DTypeError, GraphError
-from tinygrad_edu.tensor import Tensor
+import numpy as np
+
+from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.optim.optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from tinygrad_edu.optim.optimizer import Options, Rule
 
 
-class SGD:
+class SGD(Optimizer):
     """p ← p − lr · ∂L/∂p, for every parameter p that has a gradient
+
+    With momentum μ, p ← p − lr · v, where v ← μ v + (1 − dampening) ∂L/∂p, and v is the first gradient at the first step; with
+    Nesterov's, p ← p − lr · (∂L/∂p + μ v).
 
     Parameters
     ----------
-    params: the tensors to update, leaves that require grad. They are changed in place and keep their dtype.
+    params: the tensors to update, leaves that require grad, or groups of them with options of their own. They are changed in
+        place and keep their dtype. Without them, only `update` can be used.
     lr: the learning rate, a positive number. It can be read and set between steps.
+    momentum: μ, at least 0 and below 1.
+    dampening: what a new gradient's share in v is reduced by.
+    weight_decay: λ of a penalty ½ λ ‖p‖², whose gradient λ p is added.
+    nesterov: look ahead along v. Needs a momentum, and no dampening.
 
-    Raises ValueError when there is nothing to update or ``lr`` is not a positive number, `DTypeError` for a parameter that is no
-    Tensor, and `GraphError` for one that can have no gradient. The SGD of *Deep Learning from Scratch*, section 6.1.2; counterpart:
-    ``torch.optim.SGD``.
+    Raises ValueError when there is nothing to update or an option is out of range, `DTypeError` for a parameter that is no
+    Tensor, and `GraphError` for one that can have no gradient. The SGD and Momentum of *Deep Learning from Scratch*, sections 6.1.2
+    and 6.1.4 (whose v is −lr times this one); counterpart: ``torch.optim.SGD``.
 
     >>> import tinygrad_edu as tg
     >>> w = tg.Tensor([1.0, 2.0], requires_grad=True)
@@ -30,63 +44,38 @@ class SGD:
     Tensor([0.8, 1.6], requires_grad=True)
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float) -> None:
-        self.params = _checked(params)
-        self.lr = lr
+    limits = {**Optimizer.limits, "momentum": (0, 1), "dampening": (0, math.inf)}  # noqa: RUF012 - read only
 
-    @property
-    def lr(self) -> float:
-        """The learning rate."""
-        return self._lr
+    def __init__(
+        self,
+        params: Iterable[Any] | None = None,
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(params, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov)
+        for group in self.param_groups:
+            if group["nesterov"] and (not group["momentum"] or group["dampening"]):
+                raise ArgumentError("SGD: Nesterov's rule looks ahead along the momentum: give a momentum, and no dampening")
 
-    @lr.setter
-    def lr(self, value: float) -> None:
-        # A Python float, so that a NumPy float64 does not make the step of a float32 parameter a float64.
-        rate = float(value)
-        if not 0 < rate < math.inf:
-            raise ArgumentError(f"SGD: the learning rate is a positive number, got {value}: a step goes against the gradient")
-        self._lr = rate
+    def rule(self, options: Options, step: int) -> tuple[tuple[str, ...], Rule]:
+        lr, momentum, nesterov = options["lr"], options["momentum"], options["nesterov"]
+        share = 1.0 if step == 1 else 1 - options["dampening"]
 
-    def step(self) -> None:
-        """Move every parameter against its gradient. One whose ``.grad`` is None stays where it is."""
-        lr = self._lr
-        for parameter in self.params:
-            gradient = parameter.grad
-            if gradient is not None:
-                parameter.data -= lr * gradient.data  # the setter tells the engine
+        def descend(p: Any, g: Any, scratch: Any) -> None:
+            p -= np.multiply(g, lr, out=scratch)
 
-    def zero_grad(self) -> None:
-        """Forget the gradients: ``.grad`` is None until the next ``backward()``, which otherwise adds to them."""
-        for parameter in self.params:
-            parameter.grad = None
+        def roll(p: Any, g: Any, v: Any, scratch: Any) -> None:
+            v *= momentum
+            v += g if share == 1 else np.multiply(g, share, out=scratch)
+            if nesterov:
+                np.multiply(v, momentum, out=scratch)
+                scratch += g
+                scratch *= lr
+            else:
+                np.multiply(v, lr, out=scratch)
+            p -= scratch
 
-    def __repr__(self) -> str:
-        return f"SGD({len(self.params)} tensors, lr={self._lr:g})"
-
-
-def _checked(params: Iterable[Tensor]) -> list[Tensor]:
-    """The parameters as a list that can be updated."""
-    if isinstance(params, Tensor):
-        raise DTypeError("SGD: params is a list of tensors, and this is one tensor: write [w]")
-    checked: dict[Tensor, None] = {}
-    for position, parameter in enumerate(params):
-        if not isinstance(parameter, Tensor):
-            hint = "; of a dictionary, pass its .values()" if isinstance(params, dict) else ""
-            raise DTypeError(f"SGD: parameter {position} is a {type(parameter).__name__}, not a Tensor{hint}")
-        who = f"parameter {position}" + (f" ({parameter.name!r})" if parameter.name else "")
-        if not parameter.is_leaf:
-            raise GraphError(
-                f"SGD: {who} is the result of an operation, and backward() leaves gradients only in tensors that you made: "
-                "compute its numbers first, then wrap them, as in Tensor(0.01 * array, requires_grad=True)"
-            )
-        if not parameter.requires_grad:
-            raise GraphError(f"SGD: {who} does not require grad, so it would never change: make it with requires_grad=True")
-        if parameter in checked:
-            raise ArgumentError(f"SGD: {who} is in the list twice, and each step would move it twice")
-        checked[parameter] = None
-    if not checked:
-        raise ArgumentError(
-            "SGD: there are no parameters to update; a generator such as model.parameters() can be read only once: "
-            "call it again, or keep list(model.parameters())"
-        )
-    return list(checked)
+        return (("momentum_buffer",), roll) if momentum else ((), descend)

@@ -133,7 +133,7 @@ class Record:
             return linked
 
         operands = list(map(tensor, self.arrays, self.node.inputs))
-        return self.view(tensor(self.y, self.node), operands, [again(*operands) for again in self.op.residuals.values()])
+        return self.view(tensor(self.y, self.node), operands, self.op.residuals_again(operands, self.node.params))
 
     def pull(self, g: Any, view: Any) -> list[Any]:
         """What the rules make of a cotangent."""
