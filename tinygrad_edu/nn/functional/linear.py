@@ -11,7 +11,7 @@ from tinygrad_edu.errors import ArgumentError, DTypeError, LabelError, ShapeErro
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.linalg import matmul
 from tinygrad_edu.ops.select import where
-from tinygrad_edu.ops.shape import matrix_transpose, reshape
+from tinygrad_edu.ops.shape import reshape, transpose
 from tinygrad_edu.tensor import Tensor
 
 
@@ -28,7 +28,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     if not shape or shape[-1] != np.shape(weight)[-1]:
         raise ShapeError(misfit("linear", shape, np.shape(weight)[-1]))
     # One product of matrices is faster than one for each example.
-    y = matmul(input if len(shape) < 3 else reshape(input, (-1, shape[-1])), matrix_transpose(weight))
+    y = matmul(input if len(shape) < 3 else reshape(input, (-1, shape[-1])), transpose(weight))
     y = y if bias is None else y + bias
     return y if len(shape) < 3 else reshape(y, (*shape[:-1], y.shape[-1]))
 
