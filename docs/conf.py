@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +19,9 @@ from sphinx.application import Sphinx
 import tinygrad_edu as tg
 from tinygrad_edu.registry import REGISTRY
 from tinygrad_edu.viz.page import in_a_frame
+
+sys.path.insert(0, str(Path(__file__).parent))
+import pictures
 
 project = "tinygrad_edu"
 author = "tinygrad_edu contributors"
@@ -175,8 +179,15 @@ class Steps(Directive):
         return [nodes.raw("", in_a_frame(namespace["receipt"]), format="html")]
 
 
+def draw(app: Sphinx) -> None:
+    """Draw the pictures of the pages from the code beside them, before the pages are read."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        pictures.main()
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx. The docstrings are changed before napoleon (priority 500) reads them."""
+    app.connect("builder-inited", draw)
     app.connect("autodoc-process-docstring", prepare, priority=400)
     app.connect("autodoc-skip-member", skip_operations)
     app.add_directive("steps", Steps)
