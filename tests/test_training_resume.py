@@ -122,7 +122,7 @@ def test_kill_9_at_a_random_moment(tmp_path, uninterrupted):
     with start(checkpoint, result, 3) as process:
         assert process.wait(60) == 0, process.stderr.read()
     _compare(result, uninterrupted, seed)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["end.npz", "run.npz"]
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["end.npz", "run.npz"]
 
 
 def _compare(result, uninterrupted, seed):

@@ -30,14 +30,14 @@ def recurrent(steps):
 
 class Block(tg.nn.Module):
     def __init__(self):
-        self.inner = tg.nn.Linear(3, 3)
+        self.inner = tg.nn.Affine(3, 3)
 
     def forward(self, x):
         return x + tg.relu(self.inner(x))
 
 
 def residual(blocks):
-    net = tg.nn.Sequential(tg.nn.Linear(4, 3), *[Block() for _ in range(blocks)], tg.nn.Linear(3, 1))
+    net = tg.nn.Sequential(tg.nn.Affine(4, 3), *[Block() for _ in range(blocks)], tg.nn.Affine(3, 1))
     return net(tg.Tensor(np.ones((2, 4)), name="x")).sum()
 
 
@@ -87,7 +87,7 @@ def test_blocks_of_modules_are_named_together():
         "Sequential",
         20,
         "1 … 20: Block",
-        "inner: Linear",
+        "inner: Affine",
     ]
     parameters = [box for box in boxes(found, "tensor") if box.times == 20]
     assert [box.lines for box in parameters] == [["weight", "(3, 3)", "× 20"], ["bias", "(3,)", "× 20"]]
@@ -139,11 +139,11 @@ def test_modules_are_closed_at_depth():
     y = residual(3)
     assert titles(picture(y, depth=1)) == ["Sequential", "Sum"]
     closed = picture(y, depth=2)
-    assert titles(closed) == ["0: Linear", "1: Block", "2: Block", "3: Block", "4: Linear", "Sum"]
+    assert titles(closed) == ["0: Affine", "1: Block", "2: Block", "3: Block", "4: Affine", "Sum"]
     assert closed.boxes["o4"].lines == ["1: Block", "5 operations", "12 parameters"]
     assert closed.boxes["o4"].path == ("Sequential",)
     deeper = picture(y, depth=3)
-    assert titles(deeper)[3:6] == ["inner: Linear", "relu", "+"]
+    assert titles(deeper)[3:6] == ["inner: Affine", "relu", "+"]
     assert titles(picture(y, depth=9)) == titles(picture(y))
     assert titles(picture(y, depth=0))[0].startswith("8 add, 5 matmul, 5 broadcast_to, …")
 

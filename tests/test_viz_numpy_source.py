@@ -58,7 +58,7 @@ def same(function, inputs, y, gradient):
 
 def two_layer_net(dtype=float):
     rng = np.random.default_rng(0)
-    net = tg.nn.Sequential(tg.nn.Linear(4, 5, rng=rng, dtype=dtype), tg.nn.Sigmoid(), tg.nn.Linear(5, 3, rng=rng, dtype=dtype))
+    net = tg.nn.Sequential(tg.nn.Affine(4, 5, rng=rng, dtype=dtype), tg.nn.Sigmoid(), tg.nn.Affine(5, 3, rng=rng, dtype=dtype))
     inputs = {name.replace(".", "_"): parameter for name, parameter in net.named_parameters()}
     for name, parameter in inputs.items():
         parameter.name = name = f"p{name}"

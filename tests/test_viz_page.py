@@ -48,7 +48,7 @@ def small():
 
 def net():
     rng = np.random.default_rng(0)
-    net = tg.nn.Sequential(tg.nn.Linear(2, 4, rng=rng), tg.nn.Sigmoid(), tg.nn.Linear(4, 2, rng=rng))
+    net = tg.nn.Sequential(tg.nn.Affine(2, 4, rng=rng), tg.nn.Sigmoid(), tg.nn.Affine(4, 2, rng=rng))
     loss = tg.softmax_cross_entropy(net(tg.Tensor(rng.normal(size=(4, 2)), name="X")), tg.Tensor([0, 1, 1, 0], name="t"))
     loss.name = "loss"
     return loss

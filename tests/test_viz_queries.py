@@ -118,14 +118,14 @@ def test_a_part_of_a_deep_graph():
 def test_modules():
     class Net(tg.nn.Module):
         def __init__(self):
-            self.inner = tg.nn.Linear(2, 2)
+            self.inner = tg.nn.Affine(2, 2)
 
         def forward(self, x):
             return tg.sin(self.inner(x))
 
     graph = Net()(np.ones((1, 2))).sum().graph()
-    assert list(graph.modules) == [("Net",), ("Net", "inner: Linear")]
-    assert [node.op for node in graph.modules["Net", "inner: Linear"] if node.op] == ["matmul", "broadcast_to", "add"]
+    assert list(graph.modules) == [("Net",), ("Net", "inner: Affine")]
+    assert [node.op for node in graph.modules["Net", "inner: Affine"] if node.op] == ["matmul", "broadcast_to", "add"]
     assert [node.op for node in graph.modules["Net",] if node.op] == ["matmul", "broadcast_to", "add", "sin"]
 
 

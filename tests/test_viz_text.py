@@ -65,10 +65,10 @@ def test_values_and_gradients_stand_in_the_tree():
 
 
 def test_modules_stand_at_the_side():
-    net = tg.nn.Sequential(tg.nn.Linear(2, 1), tg.nn.ReLU())
+    net = tg.nn.Sequential(tg.nn.Affine(2, 1), tg.nn.ReLU())
     lines = str(net(np.ones((1, 2))).graph()).splitlines()
     assert lines[0].endswith("│ Sequential / 1: ReLU")
-    assert lines[-1].endswith("│ Sequential / 0: Linear")
+    assert lines[-1].endswith("│ Sequential / 0: Affine")
     assert len({line.index("│ Sequential") for line in lines}) == 1
 
 
@@ -121,13 +121,13 @@ def test_a_flowchart():
 
 
 def test_modules_are_subgraphs():
-    net = tg.nn.Sequential(tg.nn.Linear(2, 1), tg.nn.ReLU())
+    net = tg.nn.Sequential(tg.nn.Affine(2, 1), tg.nn.ReLU())
     lines = net(np.ones((1, 2))).graph(direction="right").mermaid().splitlines()
     assert lines[0] == "flowchart LR"
     starts = [line for line in lines if "subgraph" in line]
     assert [line.strip() for line in starts] == [
         'subgraph m1["Sequential"]',
-        'subgraph m2["0#58; Linear"]',
+        'subgraph m2["0#58; Affine"]',
         'subgraph m3["1#58; ReLU"]',
     ]
     assert sum(line.strip() == "end" for line in lines) == 3
@@ -162,7 +162,7 @@ def table(graph):
 
 
 def test_a_summary_counts():
-    net = tg.nn.Sequential(tg.nn.Linear(4, 3), tg.nn.Sigmoid())
+    net = tg.nn.Sequential(tg.nn.Affine(4, 3), tg.nn.Sigmoid())
     head, rows = table(net(np.ones((5, 4))).sum().graph())
     assert head.split() == ["operation", "module", "result", "parameters", "FLOPs", "saved"]
     assert rows["o1"].split()[-4:] == ["12", "120", "160", "B"]  # 2 · 5 · 4 · 3

@@ -4,15 +4,20 @@ OMP_NUM_THREADS=2 python tests/benchmarks/optimisers.py
 """
 
 import os
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 import time
 
 import numpy as np
-import torch
 
 import tinygrad_edu as tg
+
+try:
+    import torch
+except ImportError:
+    torch = None
 
 NETS = {
     "784-50-10": [(50, 784), (50,), (10, 50), (10,)],
@@ -33,6 +38,8 @@ def best(function, seconds=0.5):
 
 
 def main():
+    if torch is None:
+        sys.exit("there is nothing to compare with: pip install torch")
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     rng = np.random.default_rng(0)
     for kind in ("SGD", "Adam", "AdamW"):

@@ -43,8 +43,8 @@ class Block(tg.nn.Module):
         return x + tg.relu(self.inner(x))
 
 
-def linear(rows: int, columns: int) -> tg.nn.Linear:
-    layer = tg.nn.Linear(rows, columns, rng=np.random.default_rng(0))
+def linear(rows: int, columns: int) -> tg.nn.Affine:
+    layer = tg.nn.Affine(rows, columns, rng=np.random.default_rng(0))
     layer.weight.data = grid(rows, columns)
     return layer
 

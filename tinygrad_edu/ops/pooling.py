@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import operator
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +52,7 @@ def _which(a: Array, windows: Windows) -> tuple[Array, Array]:
     padded = windows.padded(a, -np.inf, a.ndim - len(windows.kernel))
     places = windows.offsets()
     y = padded[(..., *next(places)[1])].copy(order="K")
-    number = np.zeros_like(y, np.min_scalar_type(functools.reduce(operator.mul, windows.kernel)))
+    number = np.zeros_like(y, np.min_scalar_type(math.prod(windows.kernel)))
     for place, where in places:
         part = padded[(..., *where)]
         later = np.greater(part, y)
@@ -218,7 +217,10 @@ def _divisors(windows: Windows, count_include_pad: bool, divisor_override: int |
         start = np.arange(c) * s - p
         low, high = (-p, n + p) if count_include_pad else (0, n)
         counts.append(np.minimum(start + k, high) - np.maximum(start, low))
-    return functools.reduce(np.multiply.outer, counts).astype(dtype)
+    sizes: Array = np.ones(())
+    for count in counts:
+        sizes = np.multiply.outer(sizes, count)
+    return sizes.astype(dtype)
 
 
 def _plain_avg_pool(a: Array, **options: Any) -> Array:

@@ -17,10 +17,11 @@ from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.norm import vector_norm
 from tinygrad_edu.ops.reduction import as_operand, broadcast_to, checked_axes, count, mean, sum
 from tinygrad_edu.ops.shape import astype, reshape, squeeze, transpose
+from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, Kink, complexes, composite, reals
 
 if TYPE_CHECKING:
-    from tinygrad_edu.graph import Shape
+    from tinygrad_edu.graph import Array, Shape
 
 
 def widened(a: Any) -> Any:
@@ -236,6 +237,18 @@ def _variables(a: Any, rowvar: bool) -> Any:
     return a if rowvar or a.shape[0] == 1 else a.T
 
 
+@primitive(elementwise=True, bounded=True, cases=[Case(a=reals(-0.9, 0.9))], reference=lambda a: a)
+def _within_one(a: Array, /) -> Array:
+    """y = a        ∂L/∂a = g
+
+    Of numbers that are at most 1 but for rounding: then arccos of them is no nan, and the derivative is not lost.
+    """
+    return np.clip(a, -1, 1)
+
+
+_within_one.vjp(a=lambda g: g)
+
+
 @composite(
     numpy=np.corrcoef,
     cases=[
@@ -264,5 +277,4 @@ def corrcoef(a: Any, /, y: Any = None, rowvar: bool = True) -> Any:
     r = c / reshape(scale, (-1, 1)) / scale
     if c.dtype.kind != "f":
         return r
-    plain = numbers_of(r)
-    return r + (np.clip(plain, -1, 1) - plain)  # rounding can lead beyond 1, where arccos is nan; that has no derivative
+    return _within_one(r)

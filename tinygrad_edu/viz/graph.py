@@ -161,9 +161,9 @@ class Graph(Output):
 
         >>> import numpy as np
         >>> import tinygrad_edu as tg
-        >>> net = tg.nn.Sequential(tg.nn.Linear(3, 2), tg.nn.ReLU())
+        >>> net = tg.nn.Sequential(tg.nn.Affine(3, 2), tg.nn.ReLU())
         >>> list(net(np.ones((5, 3))).graph().modules)
-        [('Sequential',), ('Sequential', '0: Linear'), ('Sequential', '1: ReLU')]
+        [('Sequential',), ('Sequential', '0: Affine'), ('Sequential', '1: ReLU')]
         """
         found: dict[Scope, list[GraphNode]] = {}
         for node in self.nodes:

@@ -84,12 +84,12 @@ class Output:
 
         >>> import numpy as np
         >>> import tinygrad_edu as tg
-        >>> net = tg.nn.Sequential(tg.nn.Linear(4, 3), tg.nn.Sigmoid())
+        >>> net = tg.nn.Sequential(tg.nn.Affine(4, 3), tg.nn.Sigmoid())
         >>> print(net(np.ones((5, 4))).graph().summary())
               operation  module                  result  parameters  FLOPs  saved
-        o1    MatMul     Sequential / 0: Linear  (5, 3)          12    120  160 B
-        o2    Repeat     Sequential / 0: Linear  (5, 3)           3      0    0 B
-        o3    +          Sequential / 0: Linear  (5, 3)                 15    0 B
+        o1    MatMul     Sequential / 0: Affine  (5, 3)          12    120  160 B
+        o2    Repeat     Sequential / 0: Affine  (5, 3)           3      0    0 B
+        o3    +          Sequential / 0: Affine  (5, 3)                 15    0 B
         o4    σ          Sequential / 1: Sigmoid (5, 3)                 15  120 B
         total 4 operations                                       15    150  280 B
         """
