@@ -70,6 +70,8 @@ def test_results_are_read_only():
         y[0] = 5
     with pytest.raises(GraphError, match="cannot be replaced"):
         y.data = np.zeros(2)
+    with pytest.raises(GraphError, match="cannot be replaced"):
+        y.data = y.data
 
 
 def test_changing_a_leaf_while_recording_is_refused():

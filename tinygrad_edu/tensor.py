@@ -82,14 +82,14 @@ class Tensor(Variable):
     @data.setter
     def data(self, value: Any) -> None:
         vertex = vertex_of(self)
-        if value is self._data:  # x.data -= step has changed the array and assigns it to itself
-            note_change(vertex, value)
-            return
         if type(vertex) is Node:
             raise GraphError(
                 f"the data of a recorded result (of {vertex.op.name}) cannot be replaced: its gradient would belong to other "
                 "numbers; compute a new tensor, or start from x.detach()"
             )
+        if value is self._data:  # x.data -= step has changed the array and assigns it to itself
+            note_change(vertex, value)
+            return
         array = np.array(value, dtype=self._data.dtype)
         if array.shape != self._data.shape:
             raise ShapeError(f"data: the new array has shape {array.shape}, the tensor {self._data.shape}; make a new Tensor")
