@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu.errors import ArgumentError
 from tinygrad_edu.optim.optimizer import Optimizer
+from tinygrad_edu.optim.sweep import BLOCK
 
 if TYPE_CHECKING:
     from tinygrad_edu.optim.optimizer import Options, Rule
@@ -59,6 +60,13 @@ class SGD(Optimizer):
         for group in self.param_groups:
             if group["nesterov"] and (not group["momentum"] or group["dampening"]):
                 raise ArgumentError("SGD: Nesterov's rule looks ahead along the momentum: give a momentum, and no dampening")
+
+    def _move(self, key: Any, p: Any, g: Any, options: dict[str, Any], rules: dict[int, Any]) -> None:
+        plain = not (options["momentum"] or options["weight_decay"])
+        if plain and p.nbytes <= BLOCK and p.shape == g.shape and p.dtype == g.dtype:
+            p -= options["lr"] * g  # of a few numbers, all else that a step does would take longer
+        else:
+            super()._move(key, p, g, options, rules)
 
     def rule(self, options: Options, step: int) -> tuple[tuple[str, ...], Rule]:
         lr, momentum, nesterov = options["lr"], options["momentum"], options["nesterov"]
