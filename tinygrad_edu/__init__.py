@@ -7,7 +7,7 @@ from typing import Any as _Any
 from tinygrad_edu import memory as memory  # before the others, so that the garbage collector does not look through them either
 
 # isort: split
-from tinygrad_edu import data, errors, nn, ops, optim
+from tinygrad_edu import errors, ops
 from tinygrad_edu import hypothesis_types as hypothesis_types
 from tinygrad_edu.anomaly import detect_anomaly
 from tinygrad_edu.conventions import Convention, conventions
@@ -23,7 +23,7 @@ from tinygrad_edu.tensor import Tensor, from_numpy
 from tinygrad_edu.transforms import grad, jvp, stop_gradient, value_and_grad, vjp
 
 if _TYPE_CHECKING:  # see `__getattr__`
-    from tinygrad_edu import io, testing, training, viz
+    from tinygrad_edu import data, io, nn, optim, testing, training, viz
     from tinygrad_edu.explain import GradientExplanation, explain_grad
     from tinygrad_edu.implicit import fixed_point, odeint
     from tinygrad_edu.io import load, save
@@ -81,7 +81,7 @@ __all__ += ops.__all__
 __all__.sort()
 
 _LATER = {
-    **dict.fromkeys(["io", "testing", "training", "viz"], ""),
+    **dict.fromkeys(["data", "io", "nn", "optim", "testing", "training", "viz"], ""),
     **dict.fromkeys(["GradientExplanation", "explain_grad"], "explain"),
     **dict.fromkeys(["fixed_point", "odeint"], "implicit"),
     **dict.fromkeys(["load", "save"], "io"),
@@ -90,7 +90,7 @@ _LATER = {
 
 
 def __getattr__(name: str) -> _Any:
-    """What training a model does not need is loaded when it is first asked for: it is half of the files."""
+    """What tensors do not need is loaded when it is first asked for: it is most of the files."""
     if name not in _LATER:
         raise AttributeError(f"module 'tinygrad_edu' has no attribute '{name}'")
     return getattr(_import_module(f"tinygrad_edu.{_LATER[name]}"), name) if _LATER[name] else _import_module(f"tinygrad_edu.{name}")

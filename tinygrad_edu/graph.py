@@ -351,9 +351,10 @@ def topological_order(*roots: Any, stop: Collection[Any] = (), after: int = 0) -
     The list grows while it is walked, so nothing recurses however deep the graph is, and the final sort is linear on
     the nearly sorted order in which a graph is met.
     """
-    stop = set(stop)
-    seen = stop.union(roots)
-    order = [root for root in roots if root.active and root.serial > after and root not in stop]
+    seen = {*roots, *stop}
+    order = [root for root in roots if root.active]
+    if stop or after:
+        order = [root for root in order if root.serial > after and root not in stop]
     for node in order:
         inputs = node.inputs
         for position, _ in node.active:

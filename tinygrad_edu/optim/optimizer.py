@@ -95,7 +95,8 @@ class Optimizer:
         >>> params["W"].tolist()
         [0.0, 0.0]
         """
-        options, rules = self.param_groups[0], dict[int, Any]()
+        options = self.param_groups[0]
+        rules: dict[int, Any] = {}
         for name, parameter, array, gradient in paired(f"{self._name}.update", params, grads):
             self._move(str(name), array, gradient, options, rules)
             if isinstance(parameter, Tensor):
@@ -122,8 +123,9 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Forget the gradients: ``.grad`` is None until the next ``backward()``, which otherwise adds to them."""
-        for parameter in self.params:
-            parameter.grad = None
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
 
     # ------------------------------------------------------------------------------------------------------------ groups
 

@@ -61,12 +61,23 @@ class SGD(Optimizer):
             if group["nesterov"] and (not group["momentum"] or group["dampening"]):
                 raise ArgumentError("SGD: Nesterov's rule looks ahead along the momentum: give a momentum, and no dampening")
 
-    def _move(self, key: Any, p: Any, g: Any, options: dict[str, Any], rules: dict[int, Any]) -> None:
-        plain = not (options["momentum"] or options["weight_decay"])
-        if plain and p.nbytes <= BLOCK and p.shape == g.shape and p.dtype == g.dtype:
-            p -= options["lr"] * g  # of a few numbers, all else that a step does would take longer
-        else:
-            super()._move(key, p, g, options, rules)
+    def step(self) -> None:
+        """Move every parameter, in place. One whose ``.grad`` is None stays where it is."""
+        if self._bare or [group for group in self.param_groups if group["momentum"] or group["weight_decay"]]:
+            super().step()
+            return
+        for group in self.param_groups:
+            lr = group["lr"]
+            rules: dict[int, Any] = {}
+            for parameter in group["params"]:
+                gradient = parameter.grad
+                if gradient is not None:
+                    array = parameter.data
+                    if array.nbytes <= BLOCK:  # for few numbers, all else that a step does would take longer
+                        array -= lr * gradient.data
+                    else:
+                        self._move(parameter, array, gradient.data, group, rules)
+                    parameter.data = array  # the setter tells the engine that it has changed
 
     def rule(self, options: Options, step: int) -> tuple[tuple[str, ...], Rule]:
         lr, momentum, nesterov = options["lr"], options["momentum"], options["nesterov"]
