@@ -38,7 +38,6 @@ from tinygrad_edu.graph import (
 from tinygrad_edu.singular import careful
 
 ndarray = np.ndarray
-new_object = object.__new__
 in_place_sum: Any = operator.iadd
 
 
@@ -93,12 +92,10 @@ def cotangents(
                 "backward() from a tensor that depends on nothing that requires grad: make the inputs with "
                 "Tensor(..., requires_grad=True), and compute outside no_grad() and without detach()"
             )
-        seed = _seed(root, gradient, create_graph)
-        if start.dtype.kind == "c":
-            seed = seed.conj()
+        seed = _conjugate(start, _seed(root, gradient, create_graph))
         seeds[start] = seed if start not in seeds else seeds[start] + seed
     kept = None if wanted is None else set(wanted)
-    order = topological_order(*seeds, stop=stop) if stop else topological_order(*seeds)
+    order = topological_order(*seeds, stop=stop)
     if kept is not None:
         useful = _leading_to(order, kept)
         seeds = {start: seed for start, seed in seeds.items() if start in useful}
@@ -109,8 +106,9 @@ def cotangents(
     run = _pull_back if watch is None else partial(watch, _pull_back)
     if not create_graph:
         found = run(order, seeds, kept, None, release=not retain_graph)
-        for vertex in [vertex for vertex in found if vertex.dtype.kind == "c"]:
-            found[vertex] = found[vertex].conj()
+        for vertex in found:
+            if vertex.dtype.kind == "c":
+                found[vertex] = found[vertex].conj()
         return found
     entries = {entry for node in order for entry in node.scope}
     derivative = Backward(1 + max((entry.order for entry in entries if isinstance(entry, Backward)), default=0))
@@ -305,17 +303,13 @@ def owned(arrived: dict[Any, Any], cls: type[Variable]) -> dict[Any, Variable]:
     gradients = {}
     for vertex in list(arrived):
         array = arrived.pop(vertex)
-        if array.__class__ is not ndarray:
-            if isinstance(array, Variable):
-                with enable_grad():
-                    gradients[vertex] = _own(array)
-                continue
+        if isinstance(array, Variable):
+            with enable_grad():
+                gradients[vertex] = _own(array)
+            continue
+        if array.__class__ is not ndarray or array.base is not None or getrefcount(array) > UNSHARED or not array.flags.writeable:
             array = np.array(array)
-        elif array.base is not None or getrefcount(array) > UNSHARED or not array.flags.writeable:
-            array = np.array(array)
-        gradient = gradients[vertex] = new_object(cls)
-        gradient._data = array
-        gradient._node = None
+        gradients[vertex] = as_variable(cls, array)
     return gradients
 
 

@@ -63,7 +63,7 @@ def sigmoid(a: Array, /) -> Array:
     """
     y: Array = quietly(np.exp, -floating("sigmoid", a))
     y += 1
-    return np.reciprocal(y, out=y) if y.ndim else 1 / y  # NumPy's exponential of one number is no array
+    return 1 / y
 
 
 sigmoid.vjp(a=lambda g, y: g * (y * (1 - y)))

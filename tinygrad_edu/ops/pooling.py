@@ -9,8 +9,8 @@ import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, ShapeError
 from tinygrad_edu.ops.activation import floating
-from tinygrad_edu.ops.linalg import matmul
-from tinygrad_edu.ops.shape import swapaxes
+from tinygrad_edu.ops.contraction import einsum
+from tinygrad_edu.ops.shape import moveaxis
 from tinygrad_edu.ops.strided import Windows, per_axis
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, Kink, composite, reals
@@ -370,5 +370,6 @@ def adaptive_avg_pool(a: Any, /, output_size: Any) -> Any:
         i, j = np.arange(m)[:, None], np.arange(n)
         inside = ((j >= i * n // m) & (j < -(-(i + 1) * n // m))).astype(dtype)
         means = inside / inside.sum(axis=1, keepdims=True)
-        a = matmul(a, means.T) if axis == -1 else swapaxes(matmul(swapaxes(a, axis, -1), means.T), axis, -1)
+        # Not by matmul: BLAS reads beyond short rows of float32, and what it finds there may set off a warning.
+        a = moveaxis(einsum("...n,mn->...m", moveaxis(a, axis, -1), means), -1, axis)
     return a
