@@ -24,13 +24,14 @@ class _Conv(Module):
         in_channels: int,
         out_channels: int,
         kernel_size: Any,
-        stride: Any,
-        padding: Any,
-        dilation: Any,
-        groups: int,
-        bias: bool,
-        dtype: Any,
-        rng: np.random.Generator | None,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        dtype: Any = float,
+        rng: np.random.Generator | None = None,
     ) -> None:
         name = type(self).__name__
         if min(in_channels, out_channels, groups) < 1 or in_channels % groups or out_channels % groups:
@@ -47,6 +48,10 @@ class _Conv(Module):
         bound = 1 / math.sqrt(second // groups * math.prod(self.kernel_size))
         self.weight = drawn(rng, bound, (first, second // groups, *self.kernel_size), dtype)
         self.bias = drawn(rng, bound, (out_channels,), dtype) if bias else None
+
+    def forward(self, input: Any) -> Any:
+        function = F.conv1d if self.axes == 1 else F.conv2d
+        return function(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
         ones, zeros = (1,) * self.axes, (0,) * self.axes
@@ -88,25 +93,6 @@ class Conv1d(_Conv):
 
     axes = 1
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: int = 1,
-        bias: bool = True,
-        *,
-        dtype: Any = float,
-        rng: np.random.Generator | None = None,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, dtype, rng)
-
-    def forward(self, input: Any) -> Any:
-        return F.conv1d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
-
 
 class Conv2d(_Conv):
     """As `Conv1d`, with two spatial axes        shapes (N, C, H, W) → (N, O, H′, W′)
@@ -124,25 +110,6 @@ class Conv2d(_Conv):
     """
 
     axes = 2
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: int = 1,
-        bias: bool = True,
-        *,
-        dtype: Any = float,
-        rng: np.random.Generator | None = None,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, dtype, rng)
-
-    def forward(self, input: Any) -> Any:
-        return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 
 class _ConvTranspose(_Conv):
@@ -163,7 +130,8 @@ class _ConvTranspose(_Conv):
         dtype: Any = float,
         rng: np.random.Generator | None = None,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, dtype, rng)
+        options = (stride, padding, dilation, groups, bias)
+        super().__init__(in_channels, out_channels, kernel_size, *options, dtype=dtype, rng=rng)
         self.output_padding = per_axis(type(self).__name__, "output_padding", output_padding, self.axes, 0)
 
     def forward(self, input: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -76,12 +77,12 @@ class Optimizer:
                 "call update(params, grads)"
             )
         for group in self.param_groups:
-            rules: dict[int, Any] = {}
+            move = self._mover(group)
             for parameter in group["params"]:
                 gradient = parameter.grad
                 if gradient is not None:
                     array = parameter.data
-                    self._move(parameter, array, gradient.data, group, rules)
+                    move(parameter, array, gradient.data)
                     parameter.data = array  # the setter tells the engine that it has changed
 
     def update(self, params: Any, grads: Any) -> None:
@@ -95,12 +96,15 @@ class Optimizer:
         >>> params["W"].tolist()
         [0.0, 0.0]
         """
-        options = self.param_groups[0]
-        rules: dict[int, Any] = {}
+        move = partial(self._move, options=self.param_groups[0], rules={})
         for name, parameter, array, gradient in paired(f"{self._name}.update", params, grads):
-            self._move(str(name), array, gradient, options, rules)
+            move(str(name), array, gradient)
             if isinstance(parameter, Tensor):
                 parameter.data = array
+
+    def _mover(self, options: Options) -> Callable[[Any, Array, Array], None]:
+        """What moves the parameters of a group in one step, called as ``move(key, p, g)``."""
+        return partial(self._move, options=options, rules={})
 
     def _move(self, key: Any, p: Array, g: Array, options: Options, rules: dict[int, Any]) -> None:
         state = self.state.setdefault(key, {"step": 0})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,23 +61,19 @@ class SGD(Optimizer):
             if group["nesterov"] and (not group["momentum"] or group["dampening"]):
                 raise ArgumentError("SGD: Nesterov's rule looks ahead along the momentum: give a momentum, and no dampening")
 
-    def step(self) -> None:
-        """Move every parameter, in place. One whose ``.grad`` is None stays where it is."""
-        if self._bare or [group for group in self.param_groups if group["momentum"] or group["weight_decay"]]:
-            super().step()
-            return
-        for group in self.param_groups:
-            lr = group["lr"]
-            rules: dict[int, Any] = {}
-            for parameter in group["params"]:
-                gradient = parameter.grad
-                if gradient is not None:
-                    array = parameter.data
-                    if array.nbytes <= BLOCK:  # for few numbers, all else that a step does would take longer
-                        array -= lr * gradient.data
-                    else:
-                        self._move(parameter, array, gradient.data, group, rules)
-                    parameter.data = array  # the setter tells the engine that it has changed
+    def _mover(self, options: Options) -> Callable[[Any, Any, Any], None]:
+        move = super()._mover(options)
+        if options["momentum"] or options["weight_decay"]:
+            return move
+        lr = options["lr"]
+
+        def plain(key: Any, p: Any, g: Any) -> None:
+            if p.nbytes <= BLOCK:  # for few numbers, all else that a step does would take longer
+                p -= lr * g
+            else:
+                move(key, p, g)
+
+        return plain
 
     def rule(self, options: Options, step: int) -> tuple[tuple[str, ...], Rule]:
         lr, momentum, nesterov = options["lr"], options["momentum"], options["nesterov"]

@@ -12,6 +12,7 @@ from tinygrad_edu import engine
 from tinygrad_edu.errors import ArgumentError, GradientMismatchError, NumericalError
 from tinygrad_edu.graph import Variable, as_variable, enable_grad, no_grad
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.testing.differences import eps_of, largest
 from tinygrad_edu.testing.report import GradientReport, reproduction
 from tinygrad_edu.testing.rounding import Rounding
 from tinygrad_edu.testing.verdicts import (
@@ -186,7 +187,7 @@ class _Check:
         if not self.chosen or order < 1:
             dtypes = ", ".join(str(a.dtype) for a in self.arrays)
             raise NumericalError(f"check_gradients: nothing to differentiate: order {order}, inputs of dtype {dtypes}")
-        self.eps = max(float(np.finfo(self.arrays[i].dtype).eps) for i in self.chosen)
+        self.eps = max(eps_of(self.arrays[i]) for i in self.chosen)
         self.rtol = max(1e-6, 50 * self.eps) if rtol is None else rtol
         self.atol = max(1e-7, 50 * self.eps) if atol is None else atol
         self.rng = np.random.default_rng(seed)
@@ -234,7 +235,7 @@ class _Check:
 
     def tolerance(self, position: int, analytic: Array) -> Tolerance:
         """The absolute part is of the size of the gradient, so that one of 1e-12 is still compared, if the dtype has that."""
-        size = float(np.max(np.abs(analytic[np.isfinite(analytic)]), initial=0.0))
+        size = largest(analytic)
         step = 2 * float(np.finfo(self.arrays[position].dtype).smallest_subnormal)
         return Tolerance(self.rtol, self.atol * min(1.0, size) + step, max(NOTHING, self.atol * min(1.0, size or 1.0)))
 
@@ -295,7 +296,7 @@ class _Check:
 
         pulled = pull(gradient)
         scale = float(sum(np.sum(np.abs(g * v)) for g, v in zip(gradient, vectors, strict=True)))
-        eps = max(float(np.finfo(a.dtype).eps) for a in (tangent._data, *gradient))
+        eps = max(map(eps_of, (tangent._data, *gradient)))
         exact = max(1e-6, 50 * eps)
         # A derivative that is 0, but for what is left of numbers that cancel, differs by that.
         tolerance = Tolerance(exact, max(exact * scale, 50 * eps), np.inf)

@@ -133,6 +133,16 @@ def _extrapolated(quotients: Sequence[tuple[Array, Array]], steps: Sequence[floa
     return Estimate(best, bar)
 
 
+def eps_of(array: Array) -> float:
+    """The precision of an array's numbers; of numbers that are not floating, double."""
+    return float(np.finfo(array.dtype if array.dtype.kind in "fc" else float).eps)
+
+
+def largest(array: Array) -> float:
+    """The size of the largest finite number of an array, or 0."""
+    return float(np.max(np.abs(array), initial=0.0, where=np.isfinite(array)))
+
+
 def step_for(x: float) -> float:
     """The length over which a function of ``x`` may be thought to change: x's own size, or 1 at 0."""
     return math.fabs(x) or 1.0

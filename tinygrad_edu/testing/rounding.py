@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.testing.differences import step_for
+from tinygrad_edu.testing.differences import eps_of, largest, step_for
 from tinygrad_edu.testing.verdicts import INCONCLUSIVE, KINK, MATCH, MISMATCH, Judgement, Line, Tolerance, direction, judge
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Rounding:
     @cached_property
     def noise(self) -> float:
         """What rounding can do to the value."""
-        eps = _eps(self.base)
+        eps = eps_of(self.base)
         with np.errstate(all="ignore"):
             changes = [abs(float(np.sum(f.value(moved) - self.base))) for f, moved in self._shaken(self.wide, eps)]
         return float(np.max(changes))
@@ -46,8 +46,8 @@ class Rounding:
     @cached_property
     def neighbours(self) -> list[list[Array]]:
         """Gradients at inputs that differ in their last digits, of the given and of double precision."""
-        eps = max(_eps(self.given[i]) for i in self.chosen)
-        shaken = [*self._shaken(self.given, eps), *(self._shaken(self.wide, _eps(np.zeros(0))) if self.precision else ())]
+        eps = max(eps_of(self.given[i]) for i in self.chosen)
+        shaken = [*self._shaken(self.given, eps), *(self._shaken(self.wide, float(np.finfo(float).eps)) if self.precision else ())]
         with np.errstate(all="ignore"):
             return [f.gradient(moved) for f, moved in shaken]
 
@@ -59,7 +59,7 @@ class Rounding:
         with np.errstate(all="ignore"):
             return list(self.level.gradient(self.wide))
 
-    @property
+    @cached_property
     def precision(self) -> str | None:
         """The dtype of the inputs, where that is not double precision."""
         low = {str(self.given[i].dtype) for i in self.chosen if self.given[i].dtype != self.wide[i].dtype}
@@ -114,7 +114,7 @@ class Rounding:
         slopes = []
         for _ in range(4 * NEIGHBOURS):
             beside = [
-                x + 1e-3 * step_for(_size(x)) * rng.uniform(-1, 1, x.shape) if i in self.chosen else x
+                x + 1e-3 * step_for(largest(x)) * rng.uniform(-1, 1, x.shape) if i in self.chosen else x
                 for i, x in enumerate(self.wide)
             ]
             base = np.asarray(self.level.value(beside))
@@ -132,12 +132,3 @@ class Rounding:
         line = direction(self.wide, vectors, "the elements together", position)
         together = float(np.sum(numerical.real * v, where=moved))
         return judge(self.level.value, line, together, tolerance, self.base, self.noise).verdict in (MATCH, INCONCLUSIVE)
-
-
-def _size(x: Array) -> float:
-    """How large the numbers are."""
-    return float(np.max(np.abs(x), initial=0.0, where=np.isfinite(x)))
-
-
-def _eps(array: Array) -> float:
-    return float(np.finfo(array.dtype if array.dtype.kind in "fc" else float).eps)

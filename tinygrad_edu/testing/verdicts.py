@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.testing.differences import estimate
+from tinygrad_edu.testing.differences import eps_of, estimate
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -117,7 +117,7 @@ def weighted(y: Any, weights: Any) -> Array:
 def judge(value: Value, line: Line, analytic: float, tolerance: Tolerance, base: Array, noise: float = 0.0) -> Judgement:
     """The verdict on one directional derivative along a line. ``value`` gives the terms of a sum at some inputs, and ``base`` those
     where we are; their dtype says how precise they are, and ``noise`` is what they have of rounding besides."""
-    eps = float(np.finfo(base.dtype if base.dtype.kind == "f" else float).eps)
+    eps = eps_of(base)
 
     def terms(step: float) -> Array:
         return np.asarray(value(line.moved(step)), float)
