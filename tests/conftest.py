@@ -3,6 +3,10 @@
 import os
 from pathlib import Path
 
+# The tests' matrices are small, and their processes many: threads of BLAS would mostly wait for each other. It reads this when NumPy
+# is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import HealthCheck, settings
 

@@ -437,6 +437,28 @@ def test_functions_of_a_matrix():
     np.testing.assert_allclose(tg.sqrtm(tg.Tensor([[-4.0]])).numpy(), [[2j]])
 
 
+@pytest.mark.parametrize("f", [tg.sqrtm, tg.logm])
+def test_functions_of_a_matrix_with_negative_eigenvalues(f):
+    pytest.importorskip("scipy", reason="SciPy is not installed")
+    for a in ([[2.0, 0.3], [0.1, -3.0]], [[-2.0, 0.3], [0.4, -5.0]], [[0.0, 1.0], [-1.0, -1.0]]):
+        assert assert_gradients(f, a, order=3).compared >= 13
+    with warnings.catch_warnings(action="ignore"), pytest.raises(MatrixError, match="a singular matrix has none; add a small"):
+        gradient(lambda a: f(a).real.sum(), [[1.0, 2.0], [2.0, 4.0]])
+
+
+def test_sylvesters_equation():
+    pytest.importorskip("scipy", reason="SciPy is not installed")
+    a, b, q = RNG.normal(size=(2, 1, 3, 3)) + 4 * np.eye(3), RNG.normal(size=(2, 2)), RNG.normal(size=(4, 3, 2))
+    y = tg.solve_sylvester(a, b, q)
+    np.testing.assert_allclose(a @ y + y @ b, np.broadcast_to(q, (2, 4, 3, 2)))
+    assert tg.solve_sylvester(np.zeros((0, 2, 2)), b, np.zeros((2, 2))).shape == (0, 2, 2)
+    assert tg.solve_sylvester(tg.Tensor([[1.0]], dtype="f4"), np.ones((1, 1), "f4"), np.ones((1, 1), "f4")).dtype == np.float32
+    with pytest.raises(ShapeError, match=r"want q of shape \(\.\.\., 3, 2\), and got \(2, 3\): a y \+ y b = q"):
+        tg.solve_sylvester(a, b, q[0].T)
+    with pytest.raises(MatrixError, match=r"a \(shape \(2, 2\)\) and −b \(shape \(2, 2\)\) have an eigenvalue in common"):
+        tg.solve_sylvester(tg.Tensor([[1.0, 3.0], [0.0, 2.0]]), [[5.0, 0.0], [1.0, -2.0]], np.ones((2, 2)))
+
+
 def test_powers_of_a_matrix():
     a = SQUARE + 3 * np.eye(3)
     for n in range(-3, 8):

@@ -97,7 +97,7 @@ def test_of_the_two_layer_net_too(dtype):
 
 
 # SciPy computes them, and its results depend on how an array lies in memory in their last digit.
-NOT_REPRODUCIBLE = {"logm", "sqrtm", "expm"}
+NOT_REPRODUCIBLE = {"logm", "sqrtm", "expm", "solve_sylvester"}
 
 
 @pytest.mark.parametrize("name", [name for name, op in REGISTRY.items() if op.cases and op.ours and name not in NOT_REPRODUCIBLE])

@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # the same names, for readers that do not run the code
     from tinygrad_edu.ops.linalg import *
     from tinygrad_edu.ops.loss import *
     from tinygrad_edu.ops.lstm import *
+    from tinygrad_edu.ops.matrix_functions import *
     from tinygrad_edu.ops.moving import *
     from tinygrad_edu.ops.nan import *
     from tinygrad_edu.ops.norm import *

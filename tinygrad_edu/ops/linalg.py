@@ -1,17 +1,15 @@
-"""The product of matrices, and functions of one matrix: powers, norms, the exponential and the logarithm."""
+"""The product of matrices, their integer powers, norms and condition numbers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, ShapeError
 from tinygrad_edu.ops.arithmetic import abs
-from tinygrad_edu.ops.joining import concatenate
-from tinygrad_edu.ops.lapack import require_square, transposed, values
+from tinygrad_edu.ops.lapack import require_square, values
 from tinygrad_edu.ops.norm import vector_norm
 from tinygrad_edu.ops.reduction import checked_axes, max, min, sum, sum_to
 from tinygrad_edu.ops.select import where
@@ -19,7 +17,7 @@ from tinygrad_edu.ops.shape import reshape, swapaxes, transpose
 from tinygrad_edu.ops.singular_values import svdvals
 from tinygrad_edu.ops.solving import inv, regular
 from tinygrad_edu.primitive import primitive
-from tinygrad_edu.registry import Case, Kink, Lazy, complexes, composite, reals
+from tinygrad_edu.registry import Case, Kink, complexes, composite, reals
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array, Shape
@@ -210,121 +208,3 @@ def cond(a: Any, /, p: Any = None) -> Any:
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
     require_square("cond", a)
     return matrix_norm(a, p) * matrix_norm(inv(a), p)
-
-
-def _frechet(function: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
-    """The rule of an analytic function of a matrix: f of a block triangular matrix has the derivative of f in its corner."""
-
-    def slope(g: Any, a: Any) -> Any:
-        n = a.shape[-1]
-        a = transposed(a)
-        upper = concatenate([a, g], axis=-1)
-        lower = concatenate([a * 0, a], axis=-1)
-        return function(concatenate([upper, lower], axis=-2))[..., :n, n:]
-
-    return slope
-
-
-def _each(function: Callable[[Array], Array], a: Array) -> Array:
-    """A function of one matrix, for each of a batch."""
-    if a.ndim == 2:
-        return function(a)
-    flat = [function(matrix) for matrix in a.reshape(-1, *a.shape[-2:])]
-    return np.stack(flat).reshape(a.shape) if flat else a[...]
-
-
-_expm = Lazy("scipy.linalg", "expm")
-_sqrtm = Lazy("scipy.linalg", "sqrtm")
-_logm = Lazy("scipy.linalg", "logm")
-
-
-def _series(a: Array) -> Array:
-    term = y = np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
-    for k in range(1, 60):
-        term = term @ a / k
-        y = y + term
-    return y
-
-
-@primitive(
-    reference=_series,
-    cases=[
-        Case(a=reals(-1, 1, shape=(2, 2))),
-        Case(a=reals(-1, 1, shape=(2, 1, 1))),
-        Case(a=complexes(-1, 1, shape=(2, 2))),
-    ],
-)
-def expm(a: Array, /) -> Array:
-    """y = 1 + a + a² / 2 + a³ / 6 + …        ∂L/∂a = the corner of expm([[aᵀ, g], [0, aᵀ]])
-
-    The exponential of square matrices in the last two axes, which `exp` of the elements is not. Computed by SciPy. Counterpart:
-    ``scipy.linalg.expm``, ``torch.linalg.matrix_exp``.
-
-    >>> import tinygrad_edu as tg
-    >>> tg.expm(tg.Tensor([[0.0, 1.0], [0.0, 0.0]]))
-    Tensor([[1., 1.],
-            [0., 1.]])
-    """
-    require_square("expm", a)
-    return _each(_expm, np.asarray(a))
-
-
-expm.vjp(a=_frechet(lambda a: expm(a)))
-
-
-def _by_eigenvalues(f: Callable[[Array], Array], a: Array) -> Array:
-    w, v = np.linalg.eig(a)
-    y: Array = (v * f(w)[..., None, :]) @ np.linalg.inv(v)
-    return y
-
-
-def _positive(a: Any) -> Any:
-    """A case's matrices with eigenvalues that are far from 0 and the negative numbers."""
-    return a / 4 + np.array([[2, 0], [0, 3]], np.float32)
-
-
-@primitive(
-    reference=lambda a: _by_eigenvalues(np.sqrt, a),
-    cases=[Case(a=reals(-1, 1, shape=(2, 2)), before=_positive), Case(a=complexes(-1, 1, shape=(1, 2, 2)), before=_positive)],
-)
-def sqrtm(a: Array, /) -> Array:
-    """y = √a, with y y = a        ∂L/∂a = the corner of sqrtm([[aᵀ, g], [0, aᵀ]])
-
-    The principal root of square matrices in the last two axes: its eigenvalues have a positive real part. Complex where a has
-    negative eigenvalues; a singular matrix has no derivative here. Computed by SciPy. Counterpart: ``scipy.linalg.sqrtm``.
-
-    >>> import tinygrad_edu as tg
-    >>> tg.sqrtm(tg.Tensor([[4.0, 0.0], [0.0, 9.0]]))
-    Tensor([[2., 0.],
-            [0., 3.]])
-    """
-    require_square("sqrtm", a)
-    return _each(_sqrtm, np.asarray(a))
-
-
-sqrtm.vjp(a=_frechet(lambda a: sqrtm(a)))
-
-
-@primitive(
-    reference=lambda a: _by_eigenvalues(np.log, a),
-    cases=[Case(a=reals(-1, 1, shape=(2, 2)), before=_positive), Case(a=complexes(-1, 1, shape=(1, 2, 2)), before=_positive)],
-)
-def logm(a: Array, /) -> Array:
-    """y = ln a, with expm(y) = a        ∂L/∂a = the corner of logm([[aᵀ, g], [0, aᵀ]])
-
-    The principal logarithm of square matrices in the last two axes. Complex where a has negative eigenvalues; a singular matrix
-    has none. Computed by SciPy. Counterpart: ``scipy.linalg.logm``.
-
-    >>> import tinygrad_edu as tg
-    >>> tg.logm(tg.Tensor([[1.0, 1.0], [0.0, 1.0]]))
-    Tensor([[0., 1.],
-            [0., 0.]])
-    """
-    require_square("logm", a)
-    a = np.asarray(a)
-    single = a.dtype in (np.float32, np.complex64)  # SciPy's result has double precision, and is checked for it
-    y = _each(_logm, a.astype(np.result_type(a.dtype, np.float64)))
-    return y.astype(np.complex64 if y.dtype.kind == "c" else np.float32) if single else y
-
-
-logm.vjp(a=_frechet(lambda a: logm(a)))
