@@ -1,10 +1,11 @@
 """Hypothesis profiles, and the shared data that some tests read."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
-# The tests' matrices are small, and their processes many: threads of BLAS would mostly wait for each other. It reads this when NumPy
-# is imported.
+# The matrices of tests are small, and their processes many: threads of BLAS would mostly wait for each other. It reads this when
+# NumPy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
@@ -23,3 +24,15 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder `shared` with MNIST's test digits does not stand beside the repository")
     return folder
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """How many verdicts the tests of false alarms have seen, and of which kinds."""
+    verdicts: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            if name == "verdicts on correct code":
+                verdicts.update(value)
+    if total := verdicts.total():
+        shares = ", ".join(f"{count / total:.2%} {kind}" for kind, count in verdicts.items())
+        terminalreporter.write_line(f"{total:,} verdicts on correct code: {shares}")

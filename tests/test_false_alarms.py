@@ -1,5 +1,6 @@
 """Correct code is never called wrong: every operation, in every float precision, on badly scaled inputs, at its kinks and beside
-them, near overflow, and of any shape. The nightly profile draws 10,000 calls of each operation."""
+them, near overflow, and of any shape. The nightly profile goes on until 10,000 derivatives of each operation, at as many random
+numbers, were judged."""
 
 import os
 import warnings
@@ -17,7 +18,8 @@ from tinygrad_edu.testing.examples import examples
 from tinygrad_edu.testing.strategies import dtypes
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-CALLS = 10_000 if NIGHTLY else 4
+EXAMPLES, CALLS = (10_000, 200) if NIGHTLY else (1, 4)  # derivatives to judge, and calls in a round of drawing
+ROUNDS = 50  # at most: nearly all calls of some operations are outside of where they are defined
 SCALES = (1.0, 1e-8, 1e-4, 1e4, 1e8)
 
 BOUNDED = {"binary_entropy"}  # whose derivative is, as PyTorch's, smaller than the true one where that is larger than 1e12
@@ -36,7 +38,7 @@ def hard_calls(draw, operation):
         if real:
             a = example.arrays[i]
             if not example.case.before:  # which makes matrices of a kind, as long as the numbers are where they should be
-                a = a * (scale * draw(st.sampled_from((1.0, 1.0, 1e-4, 1e4))))
+                a = a * draw(st.sampled_from((scale, scale, *SCALES)))  # mostly alike
             if kinks and a.size and not example.case.before:  # two elements at 0, or alike
                 flat = a.reshape(-1)
                 flat[draw(st.integers(0, a.size - 1))] = draw(st.sampled_from([0.0, flat[0]]))
@@ -49,26 +51,25 @@ def hard_calls(draw, operation):
 
 @pytest.mark.parametrize("operation", operations, ids=lambda op: op.name)
 def test_no_operation_is_called_wrong(operation, record_property):
-    counts = Counter()
+    verdicts = Counter()
 
-    @settings(max_examples=CALLS, phases=(Phase.generate,))  # the first call that fails is enough
-    @given(call=hard_calls(operation))
     def no_mismatch(call):
         f, inputs, order = call
         if not all(np.isfinite(x).all() for x in inputs):  # too large for float16
-            counts["undefined"] += 1
             return
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of what is nearly singular, or has no number
                 report = check_gradients(f, *inputs, order=order)
         except (TinygradError, ArithmeticError, ValueError, TypeError):  # outside of where the operation is defined
-            counts["undefined"] += 1
             return
-        counts.update(report.counts)
+        verdicts.update(report.counts)
         if not report.ok:
             raise GradientMismatchError(report)
 
-    no_mismatch()
-    for kind, count in counts.items():
-        record_property(kind, count)
+    for _ in range(ROUNDS):
+        once = settings(max_examples=CALLS, phases=(Phase.generate,))  # the first call that fails is enough
+        once(given(call=hard_calls(operation))(no_mismatch))()
+        if verdicts.total() >= EXAMPLES:
+            break
+    record_property("verdicts on correct code", dict(verdicts))

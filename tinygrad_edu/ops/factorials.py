@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -105,6 +106,41 @@ def polygamma(n: Array, a: Array, /) -> Array:
 polygamma.vjp(n=NotImplemented, a=lambda g, n, a: g * polygamma(n + 1, a))
 
 
+_NEAR = 1e-2  # from where on, relative to b, the difference of two polygammas keeps too few digits
+
+
+@primitive(
+    elementwise=True,
+    method=False,
+    cases=[
+        Case(a=reals(0.5, 3), b=reals(0.5, 3), n=[0, 1]),
+        Case(a=reals(-2e-3, 2e-3), b=reals(0.5, 3), n=[0, 2]),
+        Case(a=reals(0.1, 0.2), b=reals(-0.7, -0.3)),
+    ],
+    reference=lambda a, b, n=0: polygamma(n, a + b) - polygamma(n, b),
+)
+def _polygamma_rise(a: Array, b: Array, /, n: int = 0) -> Array:
+    """y = ψ⁽ⁿ⁾(a + b) − ψ⁽ⁿ⁾(b)        ∂L/∂a = g ψ⁽ⁿ⁺¹⁾(a + b)        ∂L/∂b = g (ψ⁽ⁿ⁺¹⁾(a + b) − ψ⁽ⁿ⁺¹⁾(b))
+
+    Also where a is so small beside b that the two are nearly alike: by the odd terms of the Taylor series around the middle.
+    """
+    a, b = np.asarray(a), np.asarray(b)
+    with np.errstate(invalid="ignore"):  # at a pole, both are infinite
+        y: Array = polygamma(n, a + b) - polygamma(n, b)
+    near = np.abs(a) < _NEAR * b
+    if near.any():
+        half = a / 2
+        series = 2 * sum(half**k / math.factorial(k) * polygamma(n + k, half + b) for k in (1, 3, 5, 7))
+        y = np.where(near, series, y)
+    return y
+
+
+_polygamma_rise.vjp(
+    a=lambda g, a, b, n: g * polygamma(n + 1, a + b),
+    b=lambda g, a, b, n: g * _polygamma_rise(a, b, n + 1),
+)
+
+
 @primitive(
     forward=pair("beta"),
     numpy=Lazy("scipy.special", "beta"),
@@ -124,8 +160,8 @@ def beta(a: Array, b: Array, /) -> Array:
 
 
 beta.vjp(
-    a=lambda g, y, a, b: g * (y * (digamma(a) - digamma(a + b))),
-    b=lambda g, y, a, b: g * (y * (digamma(b) - digamma(a + b))),
+    a=lambda g, y, a, b: -(g * (y * _polygamma_rise(b, a))),
+    b=lambda g, y, a, b: -(g * (y * _polygamma_rise(a, b))),
 )
 
 
@@ -149,6 +185,6 @@ def betaln(a: Array, b: Array, /) -> Array:
 
 
 betaln.vjp(
-    a=lambda g, a, b: g * (digamma(a) - digamma(a + b)),
-    b=lambda g, a, b: g * (digamma(b) - digamma(a + b)),
+    a=lambda g, a, b: -(g * _polygamma_rise(b, a)),
+    b=lambda g, a, b: -(g * _polygamma_rise(a, b)),
 )
