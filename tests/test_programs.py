@@ -39,7 +39,7 @@ def test_a_normalising_flow():
 
     def negative_log_likelihood(weights, shift):
         x, volume = data, 0.0
-        for w, b in zip(weights, shift):
+        for w, b in zip(weights, shift, strict=True):
             x = x @ w.T + b
             volume = volume + np.linalg.slogdet(w)[1] + np.mean(np.sum(np.log(1 + 0.5 / np.cosh(x) ** 2), axis=1))
             x = x + 0.5 * np.tanh(x)
