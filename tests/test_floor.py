@@ -45,7 +45,8 @@ FLOOR = {
         angle
     """,
     "special": """
-        erf erfc erfinv expit logit gammaln digamma polygamma beta betaln i0 i1 j0 j1 xlogy entr ndtr log_ndtr
+        erf erfc erfinv erfcinv expit logit gamma rgamma gammaln gammasgn digamma polygamma gammainc gammaincc beta betaln betainc
+        betaincc i0 i1 iv ive j0 j1 jv jn y0 y1 yn k0 k1 kn xlogy entr ndtr log_ndtr
     """,
     "activations": """
         sigmoid relu softmax log_softmax leaky_relu elu selu celu gelu silu mish softplus softsign hardtanh hardswish
@@ -60,7 +61,8 @@ OTHER_IN_NUMPY = {"fft"}  # a module there
 # Their first operand is no tensor, or a list of them, or their name would promise a change in place.
 NO_METHODS = """
     where select choose concatenate stack hstack vstack dstack column_stack block meshgrid atleast_1d atleast_2d
-    atleast_3d einsum multi_dot extract compress interp polyval polygamma gradient append insert delete
+    atleast_3d einsum multi_dot extract compress interp polyval polygamma gradient append insert delete gammainc gammaincc
+    betainc betaincc iv ive jv jn yn kn
 """
 
 

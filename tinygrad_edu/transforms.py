@@ -277,8 +277,8 @@ def value_and_grad(
             kind = f"a tensor of shape {y.shape}, {y.dtype}" if isinstance(y, Tensor) else f"{type(y).__name__}"
             number = "complex" if holomorphic else "real"
             raise GraphError(
-                f"grad needs a function that returns a tensor with one element, a {number} number, and {name_of(f)} returned {kind}; "
-                "tg.jacobian and tg.vjp take any result"
+                f"grad needs a function that returns a tensor with one element, a {number} number, and {name_of(f)} returned "
+                f"{kind}; tg.jacobian and tg.vjp take any result"
             )
         gradients = recorded.pull([np.ones(y.shape, y.dtype)])
         if holomorphic:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the same names, for readers that do not run the code
     from tinygrad_edu.ops.activation import *
     from tinygrad_edu.ops.arithmetic import *
     from tinygrad_edu.ops.bessel import *
+    from tinygrad_edu.ops.bessel_second import *
     from tinygrad_edu.ops.comparison import *
     from tinygrad_edu.ops.complex import *
     from tinygrad_edu.ops.constant import *
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # the same names, for readers that do not run the code
     from tinygrad_edu.ops.factorials import *
     from tinygrad_edu.ops.fourier import *
     from tinygrad_edu.ops.hyperbolic import *
+    from tinygrad_edu.ops.incomplete import *
     from tinygrad_edu.ops.indexing import *
     from tinygrad_edu.ops.joining import *
     from tinygrad_edu.ops.linalg import *

@@ -323,14 +323,15 @@ def pad(a: Array, /, pad_width: Any, mode: str = "constant", constant_values: An
     >>> tg.pad(tg.Tensor([1.0, 2.0]), 1)
     Tensor([0., 1., 2., 0.])
     """
+    widths = pad_widths(np.shape(a), pad_width) or 0  # a single number has no border, and wants to hear it
     if mode == "constant":
-        return np.pad(a, pad_widths(np.shape(a), pad_width), constant_values=constant_values)
+        return np.pad(a, widths, constant_values=constant_values)
     if mode not in _COPYING:
         raise ArgumentError(
             f"pad: mode {mode!r} has no derivative here, unlike constant, edge, reflect, symmetric and wrap; a border that is "
             "computed, such as a mean or a ramp, can be joined with tg.concatenate"
         )
-    return np.pad(a, pad_widths(np.shape(a), pad_width), mode=mode)  # type: ignore[call-overload, no-any-return]
+    return np.pad(a, widths, mode=mode)  # type: ignore[call-overload, no-any-return]
 
 
 def _unpad(g: Any, a_shape: Shape, pad_width: Any, mode: str) -> Any:
