@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # the same names, for readers that do not run the code
     from tinygrad_edu.ops.entropy import *
     from tinygrad_edu.ops.exponential import *
     from tinygrad_edu.ops.factorials import *
+    from tinygrad_edu.ops.filling import *
     from tinygrad_edu.ops.fourier import *
     from tinygrad_edu.ops.hyperbolic import *
     from tinygrad_edu.ops.incomplete import *
@@ -56,6 +57,7 @@ if TYPE_CHECKING:  # the same names, for readers that do not run the code
     from tinygrad_edu.ops.special import *
     from tinygrad_edu.ops.splitting import *
     from tinygrad_edu.ops.statistics import *
+    from tinygrad_edu.ops.structured import *
     from tinygrad_edu.ops.tap import *
     from tinygrad_edu.ops.trigonometric import *
     from tinygrad_edu.ops.updates import *

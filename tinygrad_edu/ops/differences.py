@@ -79,7 +79,7 @@ def ediff1d(ary: Any, /, to_end: Any = None, to_begin: Any = None) -> Any:
     """
     y = diff(ravel(ary))
     parts = [None if to_begin is None else ravel(to_begin), y, None if to_end is None else ravel(to_end)]
-    alike = [astype(part, y.dtype) if part.dtype.kind == y.dtype.kind else part for part in parts if part is not None]
+    alike = [astype(p, y.dtype) if np.can_cast(p.dtype, y.dtype, "same_kind") else p for p in parts if p is not None]
     return concatenate(alike) if len(alike) > 1 else y
 
 

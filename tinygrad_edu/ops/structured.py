@@ -1,0 +1,143 @@
+"""Linear equations of a special form, which SciPy solves faster than general ones: of Sylvester, and with bands."""
+
+from __future__ import annotations
+
+from operator import index
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu.errors import MatrixError, ShapeError
+from tinygrad_edu.ops.joining import concatenate, stack
+from tinygrad_edu.ops.lapack import lapack, require_square, transposed
+from tinygrad_edu.ops.reduction import sum
+from tinygrad_edu.ops.solving import SINGULAR
+from tinygrad_edu.primitive import primitive
+from tinygrad_edu.registry import Case, Lazy, complexes, reals, spelling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tinygrad_edu.graph import Array
+
+
+def _apart(a: Any) -> Any:
+    """A case's square matrices with eigenvalues to the right of 0."""
+    return a + 4 * np.eye(len(a), dtype=np.float32) if a.shape in ((2, 2), (1, 1)) else a
+
+
+_sylvester, _banded_solver = Lazy("scipy.linalg", "solve_sylvester"), Lazy("scipy.linalg", "solve_banded")
+
+
+@primitive(
+    reference=_sylvester,
+    cases=[
+        Case(a=reals(-1, 1, shape=(2, 2)), b=reals(-1, 1, shape=(1, 1)), q=reals(shape=(2, 1)), before=_apart),
+        Case(a=complexes(-1, 1, shape=(1, 1)), b=complexes(-1, 1, shape=(2, 2)), q=complexes(shape=(1, 2)), before=_apart),
+    ],
+)
+def solve_sylvester(a: Array, b: Array, q: Array, /) -> Array:
+    """y with a y + y b = q        ∂L/∂q = s with aᵀ s + s bᵀ = g        ∂L/∂a = −s yᵀ        ∂L/∂b = −yᵀ s
+
+    ``a`` and ``b`` are square matrices, and no eigenvalue of one is the negative of one of the other. With b = aᵀ it is the
+    equation of Lyapunov. Needs SciPy. Counterpart: ``scipy.linalg.solve_sylvester``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.solve_sylvester(tg.Tensor([[1.0, 0.0], [0.0, 2.0]]), [[3.0]], [[4.0], [10.0]])
+    Tensor([[1.],
+            [2.]])
+    """
+    for matrix in (a, b):
+        require_square("solve_sylvester", matrix)
+    if np.shape(q) != (len(a), len(b)):
+        raise ShapeError(
+            f"solve_sylvester: q of shape {np.shape(q)} stands on the right, and a y + y b has shape {(len(a), len(b))}"
+        )
+    y: Array = _sylvester(a, b, q)
+    if not np.linalg.norm(a @ y + y @ b - q) <= 1e-3 * np.linalg.norm(q):  # SciPy moves the eigenvalues apart, and says nothing
+        raise MatrixError(
+            f"solve_sylvester: no solution; called with shapes {np.shape(a)}, {np.shape(b)} and {np.shape(q)}. An eigenvalue of a "
+            "is the negative of one of b (or nearly), or a number is not finite"
+        )
+    return y
+
+
+def _adjoint_sylvester(g: Any, a: Any, b: Any) -> Any:
+    return solve_sylvester(transposed(a), transposed(b), g)
+
+
+solve_sylvester.vjp(
+    a=lambda g, y, a, b: -(_adjoint_sylvester(g, a, b) @ transposed(y)),
+    b=lambda g, y, a, b: -(transposed(y) @ _adjoint_sylvester(g, a, b)),
+    q=lambda g, a, b: _adjoint_sylvester(g, a, b),
+)
+
+
+def _steep(row: int) -> Callable[[Any], Any]:
+    """A case's bands with large numbers on the diagonal, which is this row."""
+    large = 4 * np.eye(3, dtype=np.float32)[row][:, None]
+    return lambda a: a + large if a.shape == (3, 4) else a
+
+
+def _moved(row: Any, steps: int) -> Any:
+    """``row[j + steps]`` at each j, and 0 where there is no such element."""
+    n = len(row)
+    steps = max(-n, min(n, steps))
+    nothing = np.zeros((abs(steps), *row.shape[1:]), row.dtype)
+    return concatenate([row[steps:], nothing] if steps >= 0 else [nothing, row[:steps]])
+
+
+@primitive(
+    label="solve_banded",
+    reference=lambda ab, b, bands: _banded_solver(bands, ab, b),
+    cases=[
+        Case(ab=reals(-1, 1, shape=(3, 4)), b=reals(shape=(4,)), bands=[(1, 1)], before=_steep(1)),
+        Case(ab=reals(-1, 1, shape=(3, 4)), b=reals(shape=(4, 1)), bands=[(2, 0)], before=_steep(0)),
+        Case(ab=complexes(-1, 1, shape=(3, 4)), b=complexes(shape=(4, 2)), bands=[(0, 2)], before=_steep(2)),
+    ],
+)
+def _banded(ab: Array, b: Array, /, bands: tuple[int, int]) -> Array:
+    """y = a⁻¹ b        ∂L/∂b = a⁻ᵀ g        ∂L/∂a = −(a⁻ᵀ g) yᵀ within the bands
+
+    See `solve_banded`.
+    """
+    y: Array = lapack("solve_banded", SINGULAR, _banded_solver, bands, ab, b)
+    return y
+
+
+def _adjoint_banded(g: Any, ab: Any, bands: tuple[int, int]) -> Any:
+    """The solution with aᵀ: its row k holds aᵀᵢⱼ with i − j = k − l, which stands in a in the row of the same diagonal."""
+    lower, upper = bands
+    rows = [_moved(ab[upper + lower - k], k - lower) for k in range(lower + upper + 1)]
+    return _banded(stack(rows), g, (upper, lower))
+
+
+def _bands_slope(g: Any, y: Any, ab: Any, bands: tuple[int, int]) -> Any:
+    s = _adjoint_banded(g, ab, bands)
+    rows = [-(_moved(s, k - bands[1]) * y) for k in range(bands[0] + bands[1] + 1)]
+    return stack(rows) if y.ndim == 1 else sum(stack(rows), axis=-1)
+
+
+_banded.vjp(ab=_bands_slope, b=lambda g, ab, bands: _adjoint_banded(g, ab, bands))
+
+
+@spelling(method=False)
+def solve_banded(l_and_u: tuple[int, int], ab: Any, b: Any) -> Any:
+    """y = a⁻¹ b for a matrix a with few diagonals        ∂L/∂b = a⁻ᵀ g        ∂L/∂a = −(a⁻ᵀ g) yᵀ within the bands
+
+    ``l_and_u`` says how many diagonals there are below and above the main one, and ``ab`` holds them in its rows, from above to
+    below: ``ab[u + i - j, j] = a[i, j]``. ``b`` is a vector, or right-hand sides in columns. Its time is that of the length of b.
+    What in ``ab`` is outside of the matrix is not looked at. Needs SciPy. Counterpart: ``scipy.linalg.solve_banded``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.solve_banded((1, 0), tg.Tensor([[2.0, 2.0, 2.0], [1.0, 1.0, 0.0]]), [2.0, 3.0, 5.0])
+    Tensor([1., 1., 2.])
+    """
+    lower, upper = map(index, l_and_u)
+    shape, sides, rows = np.shape(ab), np.shape(b), lower + upper + 1
+    if lower < 0 or upper < 0 or len(shape) != 2 or shape[0] != rows or len(sides) not in (1, 2) or sides[0] != shape[1]:
+        raise ShapeError(
+            f"solve_banded: with {lower} diagonals below the main one and {upper} above, ab has shape ({rows}, n), and b has "
+            f"(n,) or (n, k); got {shape} and {sides}"
+        )
+    return _banded(ab, b, (lower, upper))
