@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # the same names, for readers that do not run the code
     from tinygrad_edu.ops.activation import *
     from tinygrad_edu.ops.arithmetic import *
     from tinygrad_edu.ops.bessel import *
-    from tinygrad_edu.ops.bessel_second import *
+    from tinygrad_edu.ops.bessel_second_kind import *
     from tinygrad_edu.ops.comparison import *
     from tinygrad_edu.ops.complex import *
     from tinygrad_edu.ops.constant import *
