@@ -276,15 +276,17 @@ cast.vjp(a=lambda g: g)
 
 
 @spelling(np.astype)
-def astype(a: Any, dtype: Any) -> Any:
+def astype(a: Any, dtype: Any, *, copy: bool = True) -> Any:
     """y = a, in another dtype. Recorded where that is a floating one, else a constant: a step function's derivative is 0.
 
-    Counterpart: ``numpy.ndarray.astype``, ``torch.Tensor.to``.
+    Without ``copy``, what has that dtype already is handed back itself. Counterpart: ``numpy.ndarray.astype``, ``torch.Tensor.to``.
 
     >>> import tinygrad_edu as tg
     >>> tg.astype(tg.Tensor([1.5]), int)
     Tensor([1])
     """
+    if not copy and getattr(a, "dtype", None) == np.dtype(dtype):
+        return a
     if np.dtype(dtype).kind in "fc" or not isinstance(a, Variable):
         return cast(a, dtype)
     return mark_cut(as_variable(type(a), a._data.astype(dtype)), "astype", a)
