@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import re
 import sys
@@ -89,7 +90,12 @@ def formula_parts(formula: str) -> list[str]:
 
 def has_formula(obj: Any) -> bool:
     """Whether the first line of the docstring is a formula: of an operation with derivatives it is."""
-    return is_operation(obj) and len(re.split(r"\s{4,}", (obj.__doc__ or "").strip().split("\n")[0])) > 1
+    return is_operation(obj) and len(re.split(r"\s{4,}", first_line(obj))) > 1
+
+
+def first_line(obj: Any) -> str:
+    """The first line of the docstring."""
+    return (obj.__doc__ or "").strip().split("\n")[0]
 
 
 def is_operation(obj: Any) -> bool:
@@ -140,15 +146,18 @@ class OpTable(Generated):
         yield from [".. list-table::", "   :header-rows: 1", ""]
         yield from ["   * - Operation", "     - Value and derivatives", "     - Where it is not smooth"]
         for name in sorted(name for family in operations().values() for name in family):
-            if name in REGISTRY:
-                first, *rest = formula_parts(REGISTRY[name].formula)
-                others = "".join(f", ``{other}``" for other in aliases(name))
-                yield f"   * - `{name}`{others}"
+            function, operation = getattr(tg, name), REGISTRY.get(name)
+            others = "".join(f", ``{other}``" for other in aliases(name))
+            yield f"   * - `{name}`{others}"
+            if operation or has_formula(function):
+                first, *rest = formula_parts(first_line(function))
                 yield f"     - | ``{first}``"
                 yield from [f"       | ``{part}``" for part in rest]
-                kinks = [f"| {sentence(kink.where)}: {sentence(kink.convention)}" for kink in REGISTRY[name].kinks]
-                yield f"     - {kinks[0] if kinks else ''}"
-                yield from [f"       {kink}" for kink in kinks[1:]]
+            else:  # a constant, or written with others alone
+                yield f"     - {sentence(' '.join(inspect.getdoc(function).partition(chr(10) * 2)[0].split()))}"
+            kinks = [f"| {sentence(kink.where)}: {sentence(kink.convention)}" for kink in (operation.kinks if operation else ())]
+            yield f"     - {kinks[0] if kinks else ''}"
+            yield from [f"       {kink}" for kink in kinks[1:]]
 
 
 class OpReference(Generated):
@@ -156,11 +165,13 @@ class OpReference(Generated):
 
     def text(self) -> Iterator[str]:
         for family, names in operations().items():
-            title = family.capitalize()
+            title = family.replace("_", " ").capitalize()
             about = (import_module(f"tinygrad_edu.ops.{family}").__doc__ or "").strip().splitlines()
             yield from [title, "^" * len(title), "", *map(sentence, about), ""]
             for name in names:
                 yield from [f".. autofunction:: tinygrad_edu.{name}", ""]
+                if others := aliases(name):
+                    yield from [f"   Also called {', '.join(f'``{other}``' for other in others)}.", ""]
 
 
 # ------------------------------------------------------------------------------------------------------------ steps pages

@@ -138,8 +138,16 @@ def test_kinds_of_numbers_are_constants():
     assert np.isreal(z).tolist() == [False, True]
     assert np.iscomplexobj(z) is True
     assert np.isrealobj(z) is False
-    with pytest.raises(DTypeError, match=r"numpy\.real_if_close .*x\.real"):
-        np.real_if_close(z)
+
+
+def test_imaginary_parts_that_are_rounding_are_dropped_with_their_gradient():
+    for off, kept in ((1e-15, False), (1e-3, True)):
+        z = tg.Tensor([1 + off * 1j, 2.0], requires_grad=True)
+        y = np.real_if_close(z)
+        assert (y.dtype == np.complex128) is kept
+        (y * (1 + 1j * kept)).real.sum().backward()
+        assert z.grad.tolist() == [1 - 1j * kept] * 2
+    assert np.real_if_close(tg.Tensor([1 + 1e-3j]), tol=0.01).dtype == float
 
 
 def test_a_cast_to_real_numbers_takes_the_real_part_s_gradient():

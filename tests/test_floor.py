@@ -27,6 +27,7 @@ FLOOR = {
         reshape ravel flatten transpose swapaxes expand_dims squeeze atleast_1d atleast_2d atleast_3d moveaxis rollaxis
         roll rot90 flip flipud fliplr astype tile repeat broadcast_to meshgrid block concatenate stack split array_split
         hsplit vsplit dsplit hstack vstack dstack column_stack append insert delete pad
+        linspace full_like copy
     """,
     "index and order": """
         take take_along_axis put_along_axis sort partition diag diagonal tril triu diff ediff1d gradient trapezoid
@@ -38,14 +39,15 @@ FLOOR = {
     """,
     "linear algebra": """
         inv pinv solve lstsq det slogdet cholesky qr eigh eigvalsh eig eigvals svd svdvals matrix_power matrix_norm
-        vector_norm expm sqrtm solve_triangular
+        vector_norm expm sqrtm solve_triangular solve_banded solve_sylvester
     """,
     "Fourier": """
         fft ifft fft2 ifft2 fftn ifftn rfft irfft rfft2 irfft2 rfftn irfftn hfft ihfft fftshift ifftshift real imag conj
-        angle
+        angle real_if_close
     """,
     "special": """
-        erf erfc erfinv expit logit gammaln digamma polygamma beta betaln i0 i1 j0 j1 xlogy entr ndtr log_ndtr
+        erf erfc erfinv erfcinv expit logit gamma rgamma gammaln gammasgn digamma polygamma gammainc gammaincc beta betaln betainc
+        betaincc i0 i1 iv ive j0 j1 jv jn y0 y1 yn k0 k1 kn xlogy entr ndtr log_ndtr
     """,
     "activations": """
         sigmoid relu softmax log_softmax leaky_relu elu selu celu gelu silu mish softplus softsign hardtanh hardswish
@@ -60,7 +62,8 @@ OTHER_IN_NUMPY = {"fft"}  # a module there
 # Their first operand is no tensor, or a list of them, or their name would promise a change in place.
 NO_METHODS = """
     where select choose concatenate stack hstack vstack dstack column_stack block meshgrid atleast_1d atleast_2d
-    atleast_3d einsum multi_dot extract compress interp polyval polygamma gradient append insert delete
+    atleast_3d einsum multi_dot extract compress interp polyval polygamma gradient append insert delete linspace full_like
+    gammainc gammaincc betainc betaincc iv ive jv jn yn kn solve_banded
 """
 
 

@@ -271,3 +271,14 @@ def test_a_diagonal_and_a_window_are_views_that_nobody_can_write_to():
 
 def test_the_small_array_limit_is_one_that_the_tests_reach():
     assert positions((SMALL + 1,), [SMALL, 0]).tolist() == [SMALL, 0]
+
+
+def test_a_cast_without_a_copy():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    assert x.astype(float, copy=False) is x
+    assert np.astype(x, float, copy=False) is x
+    assert x.astype(float) is not x
+    y = x.astype(np.float32, copy=False)
+    assert y.dtype == np.float32
+    y.sum().backward()
+    assert x.grad.tolist() == [1, 1]

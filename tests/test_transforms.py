@@ -315,6 +315,26 @@ def test_messages():
         tg.jacobian(lambda z: z)(1 + 1j)
     with pytest.raises(GraphError, match=r"one element.*returned a tensor of shape \(\), complex128"):
         tg.grad(lambda z: z)(1 + 1j)
+    with pytest.raises(
+        GraphError, match=r"real number, and <lambda> returned .*shape \(2,\).*; tg\.jacobian and tg\.vjp take any result"
+    ):
+        tg.grad(lambda x: x)([1.0, 2.0])
+    with pytest.raises(GraphError, match=r"a complex number, and abs returned a tensor of shape \(\), float64"):
+        tg.grad(abs, holomorphic=True)(1 + 1j)
+    with pytest.raises(DTypeError, match=r"the derivative is a complex one, and the arguments have dtypes float64: convert them"):
+        tg.grad(lambda x: x * 1j, holomorphic=True)(1.0)
+
+
+def test_complex_derivatives():
+    f, derivative = (lambda z, w: z**3 * np.exp(w)), (lambda z: 3 * z**2)
+    z, w = 1 + 2j, 0.5 - 1j
+    value, (by_z, by_w) = tg.value_and_grad(f, (0, 1), holomorphic=True)(z, w)
+    np.testing.assert_allclose(value.numpy(), z**3 * np.exp(w))
+    np.testing.assert_allclose(by_z.numpy(), derivative(z) * np.exp(w))
+    np.testing.assert_allclose(by_w.numpy(), z**3 * np.exp(w))
+    twice = tg.grad(tg.grad(f, holomorphic=True), holomorphic=True)
+    np.testing.assert_allclose(twice(z, w).numpy(), 6 * z * np.exp(w))
+    np.testing.assert_allclose(tg.hessian(f, holomorphic=True)(z, w).numpy(), 6 * z * np.exp(w))
 
 
 def test_complex_jacobians():

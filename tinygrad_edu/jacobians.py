@@ -77,16 +77,16 @@ def jacfwd(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: boo
 jacobian = jacrev
 
 
-def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Any:
+def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False) -> Any:
     """The function that computes all second derivatives of ``f``. Structure and shapes are those of a Jacobian's Jacobian: for one
-    argument of shape t and a result with one element, (*t, *t). Counterpart: ``jax.hessian``.
+    argument of shape t and a result with one element, (*t, *t). The rest as in `jacrev`. Counterpart: ``jax.hessian``.
 
     >>> import tinygrad_edu as tg
     >>> tg.hessian(lambda x: x[0] ** 2 * x[1])([3.0, 5.0])
     Tensor([[10.,  6.],
             [ 6.,  0.]])
     """
-    return jacrev(jacrev(f, argnums, has_aux), argnums, has_aux)
+    return jacrev(jacrev(f, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)
 
 
 def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -16,8 +17,9 @@ from typing import Any
 import numpy as np
 
 import tinygrad_edu.ops
-from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.errors import ArgumentError, DTypeError
 from tinygrad_edu.graph import Variable, as_variable, is_recording
+from tinygrad_edu.ops.indexing import axis_of
 from tinygrad_edu.registry import counterpart, spelling
 from tinygrad_edu.tree import leaves, mapped
 
@@ -34,20 +36,17 @@ WAYS = {
     "at": "y = x.at[key].add(v), and likewise subtract, multiply, divide, max and min, is a new tensor",
     "reduceat": "reduce the slices one by one, or add up groups with tg.scatter_add",
     "apply_along_axis apply_over_axes": "operations work on whole arrays and along an axis: write the function with them",
-    "copy": "an operation's result never changes, so x itself will do, or x + 0",
     "frexp": "the exponents are constant, e = np.frexp(x.detach())[1], and the mantissas are x * 2.0**-e",
     "histogram_bin_edges": "the edges move with the data: take those of x.detach()",
     "intersect1d setdiff1d setxor1d union1d unique_all unique_counts unique_inverse unique_values": (
         "tg.unique, or x[indices] with indices found by NumPy in x.detach()"
     ),
-    "linspace": "start + (stop - start) * np.linspace(0, 1, num)",
-    "logspace geomspace": "a power of what linspace gives",
+    "logspace geomspace": "a power of what tg.linspace gives",
     "nextafter": "x itself, which differs by rounding only",
     "piecewise": "tg.where(condition, a, b) for each piece",
     "poly roots polyadd polyder polydiv polyfit polyint polymul polysub": (
         "tg.polyval evaluates polynomials, tg.convolve multiplies them, and tg.lstsq(tg.vander(x, n), y)[0] fits one"
     ),
-    "real_if_close": "x.real, if the imaginary part is to be ignored",
     "resize": "tg.tile and tg.reshape",
     "sort_complex": "tg.sort",
     "trim_zeros": "a slice, x[first:last]",
@@ -73,7 +72,36 @@ def array_ufunc(_: Any, ufunc: np.ufunc, method: str, *inputs: Any, **options: A
     if method == "at" and isinstance(inputs[0], Variable):
         raise DTypeError(f"{name} writes into its first argument, and a tensor is not written to like this: {WAY['at']}")
     function = getattr(ufunc, method)
-    return _dispatch(function, name, counterpart(function), inputs, options)
+    return _dispatch(function, name, counterpart(function) or _folded(ufunc, method), inputs, options)
+
+
+@functools.cache
+def _folded(ufunc: np.ufunc, method: str) -> Callable[..., Any] | None:
+    """``reduce`` or ``accumulate`` of a ufunc of two operands: its operation, called once for each element of an axis."""
+    step = counterpart(ufunc)
+    if step is None or method not in _METHODS or (ufunc.nin, ufunc.nout) != (2, 1):
+        return None
+    name = f"{_name(ufunc)}.{method}"
+
+    def slices(a: Any, axis: Any) -> tuple[list[Any], int]:
+        axis = 0 if axis is None and np.ndim(a) == 1 else axis
+        if not isinstance(axis, int | np.integer):
+            raise ArgumentError(f"{name}: of a tensor it goes along one axis, and got axis={axis!r} with shape {np.shape(a)}")
+        axis = axis_of(name, np.shape(a), int(axis))
+        return list(tinygrad_edu.ops.unstack(a, axis=axis)), axis
+
+    def reduce(a: Any, /, axis: Any = 0, keepdims: bool = False) -> Any:
+        parts, axis = slices(a, axis)
+        if not parts:  # the ufunc's identity, or an error that says that there is none
+            return as_variable(type(a), ufunc.reduce(a._data, axis=axis, keepdims=keepdims))
+        y = functools.reduce(step, parts)
+        return tinygrad_edu.ops.expand_dims(y, axis) if keepdims else y
+
+    def accumulate(a: Any, /, axis: Any = 0) -> Any:
+        parts, axis = slices(a, axis)
+        return tinygrad_edu.ops.stack(list(itertools.accumulate(parts, step)), axis=axis) if parts else a
+
+    return {"reduce": reduce, "accumulate": accumulate}[method]
 
 
 def array_function(_: Any, function: Callable[..., Any], types: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -88,6 +116,8 @@ def _dispatch(function: Any, name: str, ours: Callable[..., Any] | None, args: t
         raise DTypeError(f"{name}: out= cannot be a tensor; assign the result, as in x.data = ...")
     if ours is not None and not strange:
         return ours(*operands, **metadata)
+    if ours in REDUCTIONS and strange.keys() <= {"where", "initial"}:
+        return _reduced(ours, operands[0], {key: value for key, value in metadata.items() if key not in strange}, **strange)
     tensors = [value for value in leaves((args, options)) if isinstance(value, Variable)]
     if function not in PLAIN and is_recording() and any(x._node is not None and x._node.requires_grad for x in tensors):
         raise DTypeError(
@@ -99,12 +129,41 @@ def _dispatch(function: Any, name: str, ours: Callable[..., Any] | None, args: t
     return y if ours is None or "out" in strange else mapped(functools.partial(as_variable, type(tensors[0])), y)
 
 
+# The reductions that take ``where`` and ``initial``, with the ufunc that they repeat.
+_REPEATED: dict[Any, np.ufunc] = {
+    np.sum: np.add,
+    np.nansum: np.add,
+    np.prod: np.multiply,
+    np.nanprod: np.multiply,
+    np.max: np.maximum,
+    np.nanmax: np.fmax,
+    np.min: np.minimum,
+    np.nanmin: np.fmin,
+}
+REDUCTIONS = {counterpart(theirs): ufunc for theirs, ufunc in _REPEATED.items()}
+AVERAGES = [counterpart(theirs) for theirs in (np.mean, np.var, np.std)]
+
+
+def _reduced(ours: Any, operand: Any, metadata: dict[str, Any], where: Any = True, initial: Any = None) -> Any:
+    """A reduction in which what is left out counts as nothing, and which begins with a number."""
+    ufunc = REDUCTIONS[ours]
+    if where is not True:
+        nothing = ufunc.identity if ufunc.identity is not None else initial
+        if nothing is None:
+            raise ArgumentError(f"{ours.__name__}: there is no number that changes no {ours.__name__}: give initial= with where=")
+        operand = tinygrad_edu.ops.where(np.broadcast_to(where, np.shape(operand)), operand, nothing)
+    y = ours(operand, **metadata)
+    return y if initial is None else array_ufunc(None, ufunc, "__call__", y, initial)
+
+
 def _way_round(name: str, strange: dict[str, Any], ours: Callable[..., Any] | None) -> str:
     if ours is None:
         way = WAY.get(name.rpartition(".")[2], "write it with operations that are recorded")
         return f"{way}; or pass x.detach() for a constant"
     if "out" in strange:
         return "there is no out= for it (and no `array += tensor`): write array = array + tensor"
+    if "where" in strange and ours in AVERAGES:
+        return f"there is no where= for it: tg.nan{ours.__name__}(tg.where(mask, x, np.nan)) leaves out the rest"
     if "where" in strange:
         return f"there is no where= for it: choose with tg.where, before or after tg.{ours.__name__}"
     parameters = [p.replace(annotation=p.empty) for p in inspect.signature(ours).parameters.values()]

@@ -257,7 +257,9 @@ def among(f: Callable[..., Any], args: Sequence[Any], keywords: dict[str, Any], 
     return chosen
 
 
-def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Callable[..., Any]:
     """A function that returns both ``f``'s value and its gradient: ``((value, aux), gradient)`` with ``has_aux``. See `grad`.
 
     >>> import tinygrad_edu as tg
@@ -271,12 +273,17 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
         distinct = sorted(set(positions))
         recorded = Recorded(among(f, args, keywords, distinct), [args[p] for p in distinct], who="grad", has_aux=has_aux)
         y = recorded.outputs[0] if isinstance(recorded.y, Tensor | np.ndarray | np.generic) else recorded.y
-        if not isinstance(y, Tensor) or y.size != 1 or y.dtype.kind == "c":
+        if not isinstance(y, Tensor) or y.size != 1 or (y.dtype.kind == "c") != holomorphic:
             kind = f"a tensor of shape {y.shape}, {y.dtype}" if isinstance(y, Tensor) else f"{type(y).__name__}"
+            number = "complex" if holomorphic else "real"
             raise GraphError(
-                f"grad needs a function that returns a tensor with one element, a real number, and {name_of(f)} returned {kind}"
+                f"grad needs a function that returns a tensor with one element, a {number} number, and {name_of(f)} returned "
+                f"{kind}; tg.jacobian and tg.vjp take any result"
             )
         gradients = recorded.pull([np.ones(y.shape, y.dtype)])
+        if holomorphic:
+            check_holomorphic(recorded.variables, f"grad of {name_of(f)}")
+            gradients = mapped(lambda g: None if g is None else g.conj(), gradients)
         in_order = tuple([gradients[distinct.index(p)] for p in positions])
         value = recorded.result((y, recorded.aux) if has_aux else y)
         return value, in_order if isinstance(argnums, Sequence) else in_order[0]
@@ -284,14 +291,27 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
     return differentiated
 
 
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def check_holomorphic(variables: Any, who: str) -> None:
+    """Whether there is a complex derivative: only of complex variables."""
+    kinds = [v.dtype for v in leaves(variables) if v is not None]
+    if any(kind.kind != "c" for kind in kinds):
+        raise DTypeError(
+            f"{who}: with holomorphic=True the derivative is a complex one, and the arguments have dtypes "
+            f"{', '.join(map(str, kinds))}: convert them with dtype=complex"
+        )
+
+
+def grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Callable[..., Any]:
     """The function that computes the gradient of ``f`` with respect to one or several of its positional arguments.
 
     ``f`` takes numbers, arrays, tensors, or nested tuples, lists and dictionaries of them, and returns a tensor with one element.
     The gradient has the argument's structure, shapes and dtypes; with a sequence of ``argnums`` it is a tuple. With ``has_aux``,
     ``f`` returns ``(value, aux)`` and the result is ``(gradient, aux)``. ``grad`` nests to any depth, and no ``.grad`` of any
     tensor is touched: a tensor that ``f`` uses without being an argument is a constant to this derivative, and if it requires
-    grad, the result is recorded, so that it can be differentiated with respect to it. Counterpart: ``jax.grad``.
+    grad, the result is recorded, so that it can be differentiated with respect to it. With ``holomorphic=True``, ``f`` is a complex
+    function of complex numbers, and the result its complex derivative. Counterpart: ``jax.grad``.
 
     >>> import tinygrad_edu as tg
     >>> tg.grad(tg.sin)(0.0)
@@ -300,8 +320,10 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     Tensor(12.)
     >>> tg.grad(lambda p: p["w"] * p["x"])({"w": 2.0, "x": 5.0})
     {'w': Tensor(5.), 'x': Tensor(2.)}
+    >>> tg.grad(lambda z: z**2, holomorphic=True)(1 + 2j)
+    Tensor(2.+4.j)
     """
-    both = value_and_grad(f, argnums, has_aux)
+    both = value_and_grad(f, argnums, has_aux, holomorphic)
 
     @functools.wraps(f, updated=())
     def differentiated(*args: Any, **keywords: Any) -> Any:

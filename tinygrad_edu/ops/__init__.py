@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the same names, for readers that do not run the code
     from tinygrad_edu.ops.activation import *
     from tinygrad_edu.ops.arithmetic import *
     from tinygrad_edu.ops.bessel import *
+    from tinygrad_edu.ops.bessel_second_kind import *
     from tinygrad_edu.ops.comparison import *
     from tinygrad_edu.ops.complex import *
     from tinygrad_edu.ops.constant import *
@@ -27,8 +28,10 @@ if TYPE_CHECKING:  # the same names, for readers that do not run the code
     from tinygrad_edu.ops.entropy import *
     from tinygrad_edu.ops.exponential import *
     from tinygrad_edu.ops.factorials import *
+    from tinygrad_edu.ops.filling import *
     from tinygrad_edu.ops.fourier import *
     from tinygrad_edu.ops.hyperbolic import *
+    from tinygrad_edu.ops.incomplete import *
     from tinygrad_edu.ops.indexing import *
     from tinygrad_edu.ops.joining import *
     from tinygrad_edu.ops.linalg import *
@@ -55,6 +58,7 @@ if TYPE_CHECKING:  # the same names, for readers that do not run the code
     from tinygrad_edu.ops.special import *
     from tinygrad_edu.ops.splitting import *
     from tinygrad_edu.ops.statistics import *
+    from tinygrad_edu.ops.structured import *
     from tinygrad_edu.ops.tap import *
     from tinygrad_edu.ops.trigonometric import *
     from tinygrad_edu.ops.updates import *

@@ -1,5 +1,5 @@
-"""Bessel functions, computed by SciPy: see `tinygrad_edu.ops.special`. The order v has no derivative; a tensor there must not
-require grad."""
+"""Bessel functions of the first kind, computed by SciPy: see `tinygrad_edu.ops.special`. The order v has no derivative; a tensor
+there must not require grad."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tinygrad_edu.registry import Case, Kink, Lazy, complexes, reals
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
-# ---------------------------------------------------------------------------------------------------- oscillating: J and Y
+# ---------------------------------------------------------------------------------------------------- oscillating: J
 
 
 @primitive(forward=Lazy("scipy.special", "j0"), elementwise=True, bounded=True, label="J₀", cases=[Case(a=reals(-5, 5))])
@@ -51,7 +51,7 @@ def j1(a: Array, /) -> Array:
 j1.vjp(a=lambda g, a: g * (0.5 * (j0(a) - jv(2, a))))
 
 
-def _difference(g: Any, f: Any, v: Any, z: Any) -> Any:
+def difference(g: Any, f: Any, v: Any, z: Any) -> Any:
     """½ g (f(v − 1, z) − f(v + 1, z)): the derivative of J and of Y."""
     return g * (0.5 * (f(v - 1, z) - f(v + 1, z)))
 
@@ -60,6 +60,7 @@ def _difference(g: Any, f: Any, v: Any, z: Any) -> Any:
     forward=Lazy("scipy.special", "jv"),
     elementwise=True,
     label="Jᵥ",
+    aliases=("jn",),
     method=False,
     cases=[Case(v=1.5, z=reals(0.5, 5)), Case(v=2, z=reals()), Case(v=0.5, z=complexes(0.3, 2))],
 )
@@ -74,30 +75,10 @@ def jv(v: Array, z: Array, /) -> Array:
     """
 
 
-jv.vjp(v=NotImplemented, z=lambda g, v, z: _difference(g, jv, v, z))
+jv.vjp(v=NotImplemented, z=lambda g, v, z: difference(g, jv, v, z))
 
 
-@primitive(
-    forward=Lazy("scipy.special", "yv"),
-    elementwise=True,
-    label="Yᵥ",
-    method=False,
-    cases=[Case(v=1.5, z=reals(0.7, 5)), Case(v=0, z=reals(0.7, 5)), Case(v=0.5, z=complexes(0.5, 2))],
-)
-def yv(v: Array, z: Array, /) -> Array:
-    """y = Yᵥ(z), the Bessel function of the second kind        ∂L/∂z = ½ g (Yᵥ₋₁(z) − Yᵥ₊₁(z))
-
-    −inf at 0, nan below. ``v`` is as for `jv`. Needs SciPy. Counterpart: ``scipy.special.yv``.
-
-    >>> import tinygrad_edu as tg
-    >>> tg.yv(0, tg.Tensor([1.0, 2.0]))
-    Tensor([0.08825696, 0.51037567])
-    """
-
-
-yv.vjp(v=NotImplemented, z=lambda g, v, z: _difference(g, yv, v, z))
-
-# -------------------------------------------------------------------------------------------- growing and falling: I and K
+# -------------------------------------------------------------------------------------------- growing: I
 
 
 @primitive(
@@ -169,27 +150,6 @@ def iv(v: Array, z: Array, /) -> Array:
 
 
 iv.vjp(v=NotImplemented, z=lambda g, v, z: g * (0.5 * (iv(v - 1, z) + iv(v + 1, z))))
-
-
-@primitive(
-    forward=Lazy("scipy.special", "kv"),
-    elementwise=True,
-    label="Kᵥ",
-    method=False,
-    cases=[Case(v=1.5, z=reals(0.7, 4)), Case(v=0, z=reals(0.7, 4)), Case(v=0.5, z=complexes(0.5, 2))],
-)
-def kv(v: Array, z: Array, /) -> Array:
-    """y = Kᵥ(z), the modified Bessel function of the second kind        ∂L/∂z = −½ g (Kᵥ₋₁(z) + Kᵥ₊₁(z))
-
-    inf at 0, nan below. ``v`` is as for `jv`. Needs SciPy. Counterpart: ``scipy.special.kv``.
-
-    >>> import tinygrad_edu as tg
-    >>> tg.kv(0, tg.Tensor([1.0, 2.0]))
-    Tensor([0.42102444, 0.11389387])
-    """
-
-
-kv.vjp(v=NotImplemented, z=lambda g, v, z: g * (-0.5 * (kv(v - 1, z) + kv(v + 1, z))))
 
 
 FAR = 40.0

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.graph import Variable
 from tinygrad_edu.ops.select import where
 from tinygrad_edu.ops.trigonometric import cos, sin
 from tinygrad_edu.primitive import primitive
-from tinygrad_edu.registry import Case, complexes, composite, reals
+from tinygrad_edu.registry import Case, complexes, composite, reals, spelling
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -152,3 +153,19 @@ def polar(abs: Any, angle: Any, /) -> Any:
 def magnitude(a: Any) -> Any:
     """|a|², as a polynomial: unlike that of |a|, its derivative has no special case at 0."""
     return a * a if a.dtype.kind != "c" else real(a) * real(a) + imag(a) * imag(a)
+
+
+@spelling(np.real_if_close)
+def real_if_close(a: Any, /, tol: float = 100) -> Any:
+    """y = Re a if all imaginary parts are rounding errors, and a itself otherwise        ∂L/∂a = g
+
+    They are if they are smaller than ``tol`` times the distance of 1 and the next number; or smaller than ``tol``, where that is 1
+    or less. Counterpart: ``numpy.real_if_close``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.real_if_close(tg.Tensor([1 + 1e-15j, 2.0]))
+    Tensor([1., 2.])
+    """
+    numbers = a._data if isinstance(a, Variable) else np.asarray(a)
+    close = numbers.dtype.kind == "c" and not np.iscomplexobj(np.real_if_close(numbers, tol))
+    return real(a) if close else a if isinstance(a, Variable) else numbers

@@ -199,7 +199,6 @@ lcm = _constant(np.lcm)
 zeros_like = _constant(np.zeros_like, method=False)
 ones_like = _constant(np.ones_like, method=False)
 empty_like = _constant(np.empty_like, method=False)
-full_like = _constant(np.full_like, method=False, smooth=("fill_value",), instead="write tg.broadcast_to(fill_value, x.shape)")
 
 # ---------------------------------------------------------------------------------------------------------------- counting
 

@@ -15,7 +15,7 @@ from tinygrad_edu.ops.indexing import axis_of, numbers_of
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.reduction import as_operand, checked_axes, sum
 from tinygrad_edu.ops.select import where
-from tinygrad_edu.ops.shape import ravel, reshape, swapaxes
+from tinygrad_edu.ops.shape import astype, ravel, reshape, swapaxes
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, Kink, complexes, composite, reals, spelling
 
@@ -70,7 +70,8 @@ def diff(a: Any, /, n: int = 1, axis: int = -1, prepend: Any = None, append: Any
 def ediff1d(ary: Any, /, to_end: Any = None, to_begin: Any = None) -> Any:
     """y = aᵢ₊₁ − aᵢ of the elements in a row        ∂L/∂aᵢ = gᵢ₋₁ − gᵢ
 
-    ``to_begin`` and ``to_end`` are put before and behind; they are differentiated too. Counterpart: ``numpy.ediff1d``.
+    ``to_begin`` and ``to_end`` are put before and behind, in a's precision; they are differentiated too. Counterpart:
+    ``numpy.ediff1d``.
 
     >>> import tinygrad_edu as tg
     >>> tg.ediff1d(tg.Tensor([1.0, 4.0, 9.0]), to_begin=0.0)
@@ -78,7 +79,8 @@ def ediff1d(ary: Any, /, to_end: Any = None, to_begin: Any = None) -> Any:
     """
     y = diff(ravel(ary))
     parts = [None if to_begin is None else ravel(to_begin), y, None if to_end is None else ravel(to_end)]
-    return y if to_begin is None and to_end is None else concatenate([part for part in parts if part is not None])
+    alike = [astype(p, y.dtype) if np.can_cast(p.dtype, y.dtype, "same_kind") else p for p in parts if p is not None]
+    return concatenate(alike) if len(alike) > 1 else y
 
 
 # ---------------------------------------------------------------------------------------------------------- derivatives
@@ -124,8 +126,8 @@ def gradient(a: Any, *spacing: Any, axis: Any = None, edge_order: int = 1) -> An
     """y = da/dx from the values of a at points: central differences inside, one-sided ones at the ends.
 
     ``spacing`` is nothing (the points have distance 1), one distance, or for each axis a distance or the points' coordinates, which
-    are differentiated too. The result is one array, or a tuple with one for each axis. ``edge_order`` is 1 or 2. Counterpart:
-    ``numpy.gradient``, ``torch.gradient``. (Derivatives of functions are `grad`.)
+    are differentiated too. The result is one array, or a tuple with one for each axis, in a's precision. ``edge_order`` is 1 or 2.
+    Counterpart: ``numpy.gradient``, ``torch.gradient``. (Derivatives of functions are `grad`.)
 
     >>> import tinygrad_edu as tg
     >>> tg.gradient(tg.Tensor([1.0, 4.0, 9.0, 16.0]), 0.5)
@@ -147,7 +149,8 @@ def gradient(a: Any, *spacing: Any, axis: Any = None, edge_order: int = 1) -> An
         x: Any = step if isinstance(step, Variable | int | float) else np.asarray(step)
         if np.ndim(x) and np.shape(x) != (a.shape[i],):
             raise ShapeError(f"gradient: coordinates of shape {np.shape(x)} for axis {i} of an array of shape {a.shape}")
-        slopes.append(_slope(a, x, i, edge_order))
+        slope = _slope(a, x, i, edge_order)
+        slopes.append(astype(slope, a.dtype) if slope.dtype.kind == a.dtype.kind else slope)
     return slopes[0] if len(slopes) == 1 else tuple(slopes)
 
 

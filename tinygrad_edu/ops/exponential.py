@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.floating import quietly
 from tinygrad_edu.primitive import primitive
-from tinygrad_edu.registry import Case, complexes, reals
+from tinygrad_edu.registry import Case, Lazy, complexes, reals
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -32,7 +32,13 @@ def exp(a: Array, /) -> Array:
 exp.vjp(a=lambda g, y: g * y)
 
 
-@primitive(forward=np.exp2, elementwise=True, label="2ˣ", cases=[Case(a=reals()), Case(a=complexes())])
+@primitive(
+    forward=np.exp2,
+    numpy=(np.exp2, Lazy("scipy.special", "exp2")),
+    elementwise=True,
+    label="2ˣ",
+    cases=[Case(a=reals()), Case(a=complexes())],
+)
 def exp2(a: Array, /) -> Array:
     """y = 2ᵃ        ∂L/∂a = g y ln 2
 
@@ -47,7 +53,13 @@ def exp2(a: Array, /) -> Array:
 exp2.vjp(a=lambda g, y: g * (y * LN2))
 
 
-@primitive(forward=np.expm1, elementwise=True, label="eˣ − 1", cases=[Case(a=reals()), Case(a=complexes())])
+@primitive(
+    forward=np.expm1,
+    numpy=(np.expm1, Lazy("scipy.special", "expm1")),
+    elementwise=True,
+    label="eˣ − 1",
+    cases=[Case(a=reals()), Case(a=complexes())],
+)
 def expm1(a: Array, /) -> Array:
     """y = eᵃ − 1        ∂L/∂a = g eᵃ
 
@@ -108,7 +120,13 @@ def log10(a: Array, /) -> Array:
 log10.vjp(a=lambda g, a: g / a / LN10)
 
 
-@primitive(forward=np.log1p, elementwise=True, label="ln(1 + x)", cases=[Case(a=reals(-0.7, 3)), Case(a=complexes(-0.7, 2))])
+@primitive(
+    forward=np.log1p,
+    numpy=(np.log1p, Lazy("scipy.special", "log1p")),
+    elementwise=True,
+    label="ln(1 + x)",
+    cases=[Case(a=reals(-0.7, 3)), Case(a=complexes(-0.7, 2))],
+)
 def log1p(a: Array, /) -> Array:
     """y = ln(1 + a)        ∂L/∂a = g / (1 + a)
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.cuts import mark_cut
 from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.graph import Variable, as_variable
+from tinygrad_edu.ops.indexing import numbers_of
+from tinygrad_edu.ops.reduction import as_operand
+from tinygrad_edu.ops.select import where
 from tinygrad_edu.ops.special import pair
+from tinygrad_edu.ops.trigonometric import cos, sin
 from tinygrad_edu.primitive import primitive
-from tinygrad_edu.registry import Case, Lazy, reals
+from tinygrad_edu.registry import Case, Lazy, composite, reals, spelling
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -53,6 +59,75 @@ def gamma(a: Array, /) -> Array:
 
 
 gamma.vjp(a=lambda g, a, y: g * (y * digamma(a)))
+
+
+@primitive(
+    forward=Lazy("scipy.special", "rgamma"),
+    elementwise=True,
+    label="1/Γ",
+    cases=[Case(a=reals(0.6, 4)), Case(a=reals(-1.4, 0.4)), Case(a=reals(0, 0)), Case(a=reals(-2, -2))],
+)
+def rgamma(a: Array, /) -> Array:
+    """y = 1 / Γ(a)        ∂L/∂a = −g y ψ(a)  ((−1)ⁿ n! g at a = −n)        (ψ: digamma)
+
+    0 at 0, −1, −2, …, where Γ is infinite; smooth everywhere. Real numbers only. Needs SciPy. Counterpart:
+    ``scipy.special.rgamma``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.rgamma(tg.Tensor([-1.0, 0.5, 5.0]))
+    Tensor([0.        , 0.56418958, 0.04166667])
+    """
+
+
+def _rgamma_slope(a: Any) -> Any:
+    """−ψ(a) / Γ(a); to the left, where the two are infinite, of y = sin(πa) Γ(1 − a) / π."""
+    left = a < 0.5
+    b, c = where(left, 1 - a, 1), where(left, 1, a)
+    return where(left, gamma(b) * (cos(math.pi * a) - sin(math.pi * a) * digamma(b) / math.pi), -rgamma(c) * digamma(c))
+
+
+rgamma.vjp(a=lambda g, a: g * _rgamma_slope(a))
+
+
+@spelling(Lazy("scipy.special", "gammasgn"))
+def gammasgn(a: Any, /) -> Any:
+    """The sign of Γ(a), so that Γ(a) = gammasgn(a) e^gammaln(a): a constant.
+
+    Needs SciPy. Counterpart: ``scipy.special.gammasgn``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.gammasgn(tg.Tensor([-0.5, 0.5]))
+    Tensor([-1.,  1.])
+    """
+    signs = Lazy("scipy.special", "gammasgn")(numbers_of(a))
+    return mark_cut(as_variable(type(a), signs), "gammasgn", a) if isinstance(a, Variable) else signs
+
+
+@composite(
+    cases=[Case(a=reals(1.2, 4), d=[1, 3])],
+    reference=lambda a, d: np.asarray([Lazy("scipy.special", "multigammaln")(x, d) for x in np.ravel(a)]).reshape(np.shape(a)),
+)
+def multigammaln(a: Any, /, d: int) -> Any:
+    """y = ¼ d (d − 1) ln π + Σᵢ ln Γ(a − ½ i), i from 0 to d − 1        ∂L/∂a = g Σᵢ ψ(a − ½ i)
+
+    The logarithm of the gamma function of d by d matrices, for a > ½ (d − 1), as in the densities of Wishart distributions. Needs
+    SciPy. Counterpart: ``scipy.special.multigammaln``, ``torch.special.multigammaln``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.multigammaln(tg.Tensor(2.0), 2)
+    Tensor(0.45158271)
+    """
+    if d < 1 or d != int(d):
+        raise ArgumentError(f"multigammaln: d is the size of a matrix, so it is an integer from 1 on, not {d!r}")
+    a = as_operand(a)
+    if numbers_of(a).size and numbers_of(a).min() <= (d - 1) / 2:
+        raise ArgumentError(
+            f"multigammaln: it exists for a > (d − 1) / 2 = {(d - 1) / 2}, and the smallest a is {numbers_of(a).min()}"
+        )
+    total: Any = d * (d - 1) / 4 * math.log(math.pi)
+    for i in range(d):
+        total = total + gammaln(a - i / 2)
+    return total
 
 
 @primitive(forward=_PSI, elementwise=True, label="ψ", aliases=("psi",), cases=[Case(a=reals(0.4, 4)), Case(a=reals(-0.7, -0.3))])

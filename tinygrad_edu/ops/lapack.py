@@ -71,3 +71,13 @@ def real_part(a: Any) -> Any:
 def like(a: Any, y: Any) -> Any:
     """Arrays that NumPy computed from a, as constant tensors where a is a tensor."""
     return mapped(functools.partial(as_variable, type(a)), y) if isinstance(a, Variable) else y
+
+
+def each(function: Callable[..., Array], *operands: Array) -> Array:
+    """A function of matrices, for each of a batch. Leading axes broadcast, and the result has the shape of the last operand."""
+    batch = np.broadcast_shapes(*[a.shape[:-2] for a in operands])
+    if not batch:
+        return function(*operands)
+    stacks = [np.broadcast_to(a, batch + a.shape[-2:]) for a in operands]
+    y = [function(*[stack[i] for stack in stacks]) for i in np.ndindex(batch)]
+    return np.stack(y).reshape(stacks[-1].shape) if y else stacks[-1]

@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu.ops.arithmetic import power
 from tinygrad_edu.ops.select import where
 from tinygrad_edu.primitive import primitive
-from tinygrad_edu.registry import Case, Kink, complexes, reals, spelling
+from tinygrad_edu.registry import Case, Kink, Lazy, complexes, reals, spelling
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -30,7 +30,13 @@ def square(a: Array, /) -> Array:
 square.vjp(a=lambda g, a: 2 * g * a)
 
 
-@primitive(forward=np.cbrt, elementwise=True, label="∛", cases=[Case(a=reals(0.3, 4)), Case(a=reals(-4, -0.3))])
+@primitive(
+    forward=np.cbrt,
+    numpy=(np.cbrt, Lazy("scipy.special", "cbrt")),
+    elementwise=True,
+    label="∛",
+    cases=[Case(a=reals(0.3, 4)), Case(a=reals(-4, -0.3))],
+)
 def cbrt(a: Array, /) -> Array:
     """y = ∛a        ∂L/∂a = g / 3y²
 

@@ -276,15 +276,17 @@ cast.vjp(a=lambda g: g)
 
 
 @spelling(np.astype)
-def astype(a: Any, dtype: Any) -> Any:
+def astype(a: Any, dtype: Any, *, copy: bool = True) -> Any:
     """y = a, in another dtype. Recorded where that is a floating one, else a constant: a step function's derivative is 0.
 
-    Counterpart: ``numpy.ndarray.astype``, ``torch.Tensor.to``.
+    Without ``copy``, what has that dtype already is handed back itself. Counterpart: ``numpy.ndarray.astype``, ``torch.Tensor.to``.
 
     >>> import tinygrad_edu as tg
     >>> tg.astype(tg.Tensor([1.5]), int)
     Tensor([1])
     """
+    if not copy and getattr(a, "dtype", None) == np.dtype(dtype):
+        return a
     if np.dtype(dtype).kind in "fc" or not isinstance(a, Variable):
         return cast(a, dtype)
     return mark_cut(as_variable(type(a), a._data.astype(dtype)), "astype", a)
@@ -323,14 +325,15 @@ def pad(a: Array, /, pad_width: Any, mode: str = "constant", constant_values: An
     >>> tg.pad(tg.Tensor([1.0, 2.0]), 1)
     Tensor([0., 1., 2., 0.])
     """
+    widths = pad_widths(np.shape(a), pad_width) or 0  # a single number has no border, and wants to hear it
     if mode == "constant":
-        return np.pad(a, pad_widths(np.shape(a), pad_width), constant_values=constant_values)
+        return np.pad(a, widths, constant_values=constant_values)
     if mode not in _COPYING:
         raise ArgumentError(
             f"pad: mode {mode!r} has no derivative here, unlike constant, edge, reflect, symmetric and wrap; a border that is "
             "computed, such as a mean or a ramp, can be joined with tg.concatenate"
         )
-    return np.pad(a, pad_widths(np.shape(a), pad_width), mode=mode)  # type: ignore[call-overload, no-any-return]
+    return np.pad(a, widths, mode=mode)  # type: ignore[call-overload, no-any-return]
 
 
 def _unpad(g: Any, a_shape: Shape, pad_width: Any, mode: str) -> Any:

@@ -135,6 +135,21 @@ def erfinv(a: Array, /) -> Array:
 erfinv.vjp(a=lambda g, y: g * (exp(y * y) / SLOPE_AT_0))
 
 
+@primitive(forward=Lazy("scipy.special", "erfcinv"), elementwise=True, cases=[Case(a=reals(0.1, 1.9))])
+def erfcinv(a: Array, /) -> Array:
+    """y with erfc y = a        ∂L/∂a = −g √π/2 e^(y²)
+
+    ±inf at 0 and 2, nan outside. Needs SciPy. Counterpart: ``scipy.special.erfcinv``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.erfcinv(tg.Tensor([0.5, 0.0]))
+    Tensor([0.47693628,        inf])
+    """
+
+
+erfcinv.vjp(a=lambda g, y: g * (exp(y * y) / -SLOPE_AT_0))
+
+
 def density(a: Any) -> Any:
     """e^(−a²/2) / √2π, the density of the normal distribution."""
     return _bell(a * math.sqrt(0.5)) * (1 / math.sqrt(2 * math.pi))
