@@ -69,8 +69,8 @@ def solve_sylvester(a: Array, b: Array, q: Array, /) -> Array:
     if not (off <= 1e-3 * np.linalg.norm(q, axis=(-2, -1))).all():  # LAPACK moves the eigenvalues apart, and SciPy says nothing
         raise MatrixError(
             f"solve_sylvester: no solution for a {a.shape}, b {b.shape} and q {q.shape}: an eigenvalue of a is the negative of one "
-            "of b (or nearly), or a number is not finite. In a derivative of sqrtm or logm: a singular matrix has none; add a small "
-            "number to its diagonal, as in a + 1e-6 * np.eye(n)"
+            "of b (or nearly), or a number is not finite. In a derivative of sqrtm or logm: a singular matrix has none; add a "
+            "small number to its diagonal, as in a + 1e-6 * np.eye(n)"
         )
     return y
 
