@@ -13,7 +13,9 @@ from tinygrad_edu.errors import ArgumentError, GradientMismatchError, NumericalE
 from tinygrad_edu.graph import Variable, as_variable, enable_grad, no_grad
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.testing.differences import eps_of, largest
-from tinygrad_edu.testing.report import GradientReport, reproduction
+from tinygrad_edu.testing.functions import check_reads_arguments, check_same_again, ignoring, same_far_away, written_to
+from tinygrad_edu.testing.report import GradientReport
+from tinygrad_edu.testing.reproduction import reproduction
 from tinygrad_edu.testing.rounding import Rounding
 from tinygrad_edu.testing.verdicts import (
     INCONCLUSIVE,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 MODES = ("vjp", "jvp")
 NOTHING = 1e-15  # a derivative below it is as good as none: that rounding hides it is not worth a word
+AGAIN = 8  # more calls of a function with a derivative that is no match, to see whether it is random
 MANY = 2_000  # elements of all inputs together, from which on derivatives are compared along random directions
 
 
@@ -80,15 +83,25 @@ def check_gradients(
     if unknown or not modes:
         raise ArgumentError(f"check_gradients: modes are {' and '.join(MODES)}, not {', '.join(map(repr, unknown)) or 'none'}")
     check = _Check(f, inputs, order, rtol, atol, seed)
+    report = GradientReport(check.name, tuple(check.arrays), sizes=check.sizes, notes=check.notes)
+    changed = {"modes": tuple(modes) if tuple(modes) != MODES else None, "elementwise": elementwise, "rtol": rtol, "atol": atol}
+    changed["directions"] = directions if directions != 8 else None
+    options: dict[str, Any] = {"order": order, "seed": seed, **{k: v for k, v in changed.items() if v is not None}}
+    report.reproduce = lambda: reproduction(
+        "assert_gradients",
+        {"f": f},
+        check.arrays,
+        options,
+        lambda similar: not check_gradients(f, *similar, **{**options, "order": check.wrong_order}).ok,
+    )
+    report.blame = check.blame
     if elementwise is None:
         elementwise = sum(check.arrays[i].size for i in check.chosen) <= MANY
-    report = GradientReport(check.name, tuple(check.arrays), sizes=check.sizes)
-    options = {k: v for k, v in {"order": order, "seed": seed, "rtol": rtol, "atol": atol}.items() if v is not None}
-    report.reproduction = reproduction("assert_gradients", check.name, tuple(check.arrays), options)
-    report.blame = check.blame
     with _bar(check.work(elementwise, directions) * order, progress) as step:
         for k in range(1, order + 1):
             check.order(k, report, modes, elementwise, directions, step)
+            if report.counts[MATCH] < report.compared:
+                check.same_again(AGAIN)
             if not report.ok:
                 check.wrong_order = k
                 break  # what is built on a wrong derivative is wrong
@@ -167,7 +180,8 @@ class _Level:
         """The terms of the function's value."""
         if self.order == 1:  # nothing is to be differentiated
             with no_grad():
-                y = self.f(*[as_variable(Tensor, a) if i in self.chosen else a for i, a in enumerate(arrays)])
+                # Copies: f may write into what it is given.
+                y = self.f(*[as_variable(Tensor, a.copy()) if i in self.chosen else a.copy() for i, a in enumerate(arrays)])
             return weighted(y._data if isinstance(y, Variable) else y, self.projection)
         parts = [weighted(y._data, weight) for y, weight in self.terms(arrays, recorded=False)[0]]
         return np.concatenate(parts) if parts else np.zeros(1)
@@ -185,17 +199,27 @@ class _Check:
         self.arrays = [x._data if isinstance(x, Variable) else np.asarray(x) for x in inputs]
         self.chosen = [i for i, array in enumerate(self.arrays) if array.dtype.kind in "fc"]
         if not self.chosen or order < 1:
-            dtypes = ", ".join(str(a.dtype) for a in self.arrays)
-            raise NumericalError(f"check_gradients: nothing to differentiate: order {order}, inputs of dtype {dtypes}")
+            raise NumericalError(
+                f"check_gradients: nothing to differentiate: order {order}, inputs of dtype "
+                f"{', '.join(str(a.dtype) for a in self.arrays)}; orders start at 1, and numbers are written with a decimal point"
+            )
+        check_reads_arguments(f, self.chosen, "check_gradients")
         self.eps = max(eps_of(self.arrays[i]) for i in self.chosen)
         self.rtol = max(1e-6, 50 * self.eps) if rtol is None else rtol
         self.atol = max(1e-7, 50 * self.eps) if atol is None else atol
         self.rng = np.random.default_rng(seed)
-        y = _evaluate(f, self.arrays, self.chosen)[0]
+        tensors = _tensors(self.arrays, self.chosen)
+        y = _result(f, tensors)
+        self.notes = written_to(self.arrays, [t._data for t in tensors], self.name)
+        self.same_again(1)
         self.sizes = tuple(y.shape)
         self.projection = self.weights(y) if y.shape or y.dtype.kind == "c" else np.ones(())
         self.along = [[self.weights(self.arrays[i]) for i in self.chosen] for _ in range(order)]
         self.wide = [a.astype(_wide(a)) if i in self.chosen else a for i, a in enumerate(self.arrays)]
+
+    def same_again(self, times: int) -> None:
+        """Refuse a function that is random."""
+        check_same_again(lambda: _evaluate(self.f, self.arrays, self.chosen)[0]._data, self.name, "check_gradients", times)
 
     def weights(self, like: Any) -> Array:
         """Random weights away from 0, so that no part of a result goes unseen."""
@@ -219,19 +243,26 @@ class _Check:
                 if elementwise:
                     found = self.elements(rounding, position, analytic, step)
                     numerical = np.array([judgement.numerical for judgement, _, _ in found]).reshape(analytic.shape)
-                    if any(judgement.verdict == MISMATCH for judgement, _, _ in found):
-                        report.suspect(analytic, numerical)
+                    wrong = np.array([j.verdict == MISMATCH for j, _, _ in found], bool).reshape(analytic.shape)
+                    if wrong.any():
+                        report.suspect(analytic, numerical, wrong)
                 else:
                     found = self.lines(rounding, position, analytic, count, step)
                 report.add(k, "vjp", position, found)
                 sizes = [abs(j.numerical) for j, _, _ in found if np.isfinite(j.numerical)]
                 largest = max([largest, *map(float, sizes)])
+                if k == 1 and analytic.size and not max(sizes, default=1.0) and self.ignored(level, position):
+                    report.notes.append(ignoring(self.name, position))
         if "jvp" in modes:
             found = list(self.forward(rounding))
             report.add(k, "jvp", -1, found)
         report.largest = (*report.largest, largest)
         if k == 1 and not report.ok:
             report.slope = self.slope(level, gradient)
+
+    def ignored(self, level: _Level, position: int) -> bool:
+        """Whether nothing depends on an input."""
+        return same_far_away(lambda x: level.value([*self.wide[:position], x, *self.wide[position + 1 :]]), self.wide[position])
 
     def tolerance(self, position: int, analytic: Array) -> Tolerance:
         """The absolute part is of the size of the gradient, so that one of 1e-12 is still compared, if the dtype has that."""
@@ -336,13 +367,21 @@ def _wide(like: Any) -> Any:
 
 
 def _evaluate(f: Callable[..., Any], arrays: list[Array], chosen: list[int]) -> tuple[Tensor, list[Any]]:
+    variables = _tensors(arrays, chosen)
+    return _result(f, variables), [variables[i]._node for i in chosen]
+
+
+def _tensors(arrays: list[Array], chosen: list[int]) -> list[Tensor]:
+    return [Tensor(array, requires_grad=i in chosen) for i, array in enumerate(arrays)]
+
+
+def _result(f: Callable[..., Any], tensors: list[Tensor]) -> Tensor:
     with enable_grad():
-        variables = [Tensor(array, requires_grad=i in chosen) for i, array in enumerate(arrays)]
-        y = f(*variables)
+        y = f(*tensors)
     if not isinstance(y, Tensor) or y.dtype.kind not in "fc":
         what = f"a Tensor of {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
         raise NumericalError(f"check_gradients: f must return one Tensor of floats or complex numbers, and it returned {what}")
-    return y, [variables[i]._node for i in chosen]
+    return y
 
 
 def _pull(terms: Terms, vertices: list[Any], create_graph: bool) -> list[list[Tensor]]:
