@@ -58,6 +58,7 @@ class GradientReport:
     slope: float | None = None
     suspicion: str | None = None
     reproduce: Callable[[], str] | None = None
+    program: str | None = None
     blame: Callable[[], Any] | None = None
     sizes: tuple[int, ...] = ()
     notes: list[str] = field(default_factory=list)
@@ -108,7 +109,9 @@ class GradientReport:
     @property
     def reproduction(self) -> str:
         """A program that does the same check again; empty where there is nothing wrong to be seen."""
-        return self.reproduce() if self.reproduce is not None and not self.ok else ""
+        if self.program is None and self.reproduce is not None:
+            self.program = "" if self.ok else self.reproduce()
+        return self.program or ""
 
     def __str__(self) -> str:
         counts = ", ".join(f"{self.counts[kind]} {kind}" for kind in VERDICTS if self.counts[kind]) or "nothing to compare"
