@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, NumericalError, ShapeError
-from tinygrad_edu.testing.report import GradientReport, reproduction
-from tinygrad_edu.testing.verdicts import MISMATCH, Tolerance, elements_of, judge, weighted
+from tinygrad_edu.testing.differences import eps_of, largest
+from tinygrad_edu.testing.functions import check_reads_arguments, check_same_again, ignoring, same_far_away, written_to
+from tinygrad_edu.testing.report import GradientReport
+from tinygrad_edu.testing.reproduction import reproduction
+from tinygrad_edu.testing.verdicts import (
+    ENOUGH,
+    MATCH,
+    MISMATCH,
+    Judgement,
+    Tolerance,
+    complex_judgement,
+    elements_of,
+    judge,
+    weighted,
+)
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
+
+    Forward: TypeAlias = Callable[[Sequence[Array]], list[Array]]  # from all that is differentiated, and labels, to all results
+
+AGAIN = 8  # more calls of a function with a derivative that is no match, to see whether it is random
 
 
 def check_function(
@@ -29,13 +46,17 @@ def check_function(
 
     Parameters
     ----------
-    forward: a function of arrays that returns an array. With ``cache``, it returns (array, what backward needs).
+    forward: a function of arrays that returns an array, or a tuple of several. With ``cache``, it returns (array, what backward
+        needs).
     backward: called as ``backward(g, *inputs)``, or with ``cache`` as ``backward(g, cache)``, where g is the cotangent of the
-        result; returns one gradient for each floating input (a tuple or list; for a single input, the array itself will do). None
-        stands for an input that is not differentiated.
+        result (a tuple for several results); returns one gradient for each floating input (a tuple or list; for a single input, the
+        array itself will do). None stands for an input that is not differentiated. The gradient of a complex x + iy is
+        ∂L/∂x + i ∂L/∂y, as PyTorch's.
     inputs: arrays. Integers and booleans are passed on and have no gradient.
 
-    Returns a `GradientReport`; ``report.ok`` says whether all is right, and ``print(report)`` what is not.
+    Returns a `GradientReport`; ``report.ok`` says whether all is right, and ``print(report)`` what is not. Raises `NumericalError`
+    when there is nothing to differentiate, or forward is random or never looks at an input; `ArgumentError` and `ShapeError` when
+    the gradients are not those of the inputs; `ArgumentError` when backward writes into g.
 
     >>> import numpy as np
     >>> import tinygrad_edu as tg
@@ -47,51 +68,55 @@ def check_function(
     chosen = [i for i, array in enumerate(arrays) if array.dtype.kind in "fc"]
     name = getattr(forward, "__name__", "forward")
     if not chosen:
-        raise NumericalError(f"check_function: nothing to differentiate: {name} gets {', '.join(str(a.dtype) for a in arrays)}")
+        raise _nothing("check_function", name, arrays)
+    check_reads_arguments(forward, chosen, "check_function")
 
-    def call(points: Sequence[Array]) -> tuple[Any, Any]:
-        y = forward(*[p.copy() for p in points])
+    def call(points: Sequence[Array]) -> tuple[list[Array], Any, bool]:
+        y = forward(*points)
         if cache and not (isinstance(y, tuple) and len(y) == 2):
             raise ArgumentError(f"check_function: with cache=True, {name} returns a pair (result, cache), not {type(y).__name__}")
-        return y if cache else (y, None)
+        y, kept = y if cache else (y, None)
+        return _results(y), kept, isinstance(y, tuple | list)
 
-    y, kept = call(arrays)
-    weights = _weights(np.asarray(y), seed)
-    gradients = backward(weights.copy(), kept) if cache else backward(weights.copy(), *[a.copy() for a in arrays])
-    gradients = gradients if isinstance(gradients, tuple | list) else (gradients,)
-    if len(gradients) == len(arrays):
-        gradients = [gradients[i] for i in chosen]
-    if len(gradients) != len(chosen):
-        raise ArgumentError(
-            f"check_function: backward returned {len(gradients)} gradients for {len(chosen)} floating inputs of {name}: return one "
-            "for each, None where there is none"
-        )
-    report = GradientReport(name, tuple(arrays), sizes=tuple(np.shape(y)))
-    report.reproduction = reproduction(
-        "check_function", f"{name}, {getattr(backward, '__name__', 'backward')}", tuple(arrays), {"seed": seed}
+    def results(points: Sequence[Array]) -> list[Array]:
+        return call([p.copy() for p in points])[0]
+
+    given = [a.copy() for a in arrays]
+    y, kept, several = call(given)
+    report = GradientReport(name, tuple(arrays), sizes=np.shape(y[0]), notes=written_to(arrays, given, name))
+    weights = [_weights(part, seed) for part in y]
+    g = [w.copy() for w in weights]
+    seeds: Any = tuple(g) if several else g[0]
+    gradients = backward(seeds, kept) if cache else backward(seeds, *[a.copy() for a in arrays])
+    _check_not_written(g, weights, "check_function", getattr(backward, "__name__", "backward"), "g")
+    found = _for_inputs(gradients, arrays, chosen, f"check_function: backward of {name}")
+    options = {"seed": seed} | ({"cache": True} if cache else {})
+    report.reproduce = lambda: reproduction(
+        "check_function",
+        {"forward": forward, "backward": backward},
+        arrays,
+        options,
+        lambda similar: not check_function(forward, backward, *similar, cache=cache, rtol=rtol, atol=atol, seed=seed).ok,
     )
-
-    def value(points: list[Array]) -> Any:
-        return weighted(call(points)[0], weights)
-
-    for position, gradient in zip(chosen, gradients, strict=True):
-        if gradient is not None:
-            _judge_one(
-                report, value, arrays, position, _as_gradient(gradient, arrays[position], f"input {position} of {name}"), rtol, atol
-            )
+    labelled = [(i, gradient, f"input {i} of {name}") for i, gradient in zip(chosen, found, strict=True)]
+    _judge(report, results, arrays, weights, labelled, "check_function", rtol, atol)
     return report
 
 
 def check_layer(layer: Any, *inputs: Any, rtol: float = 1e-6, atol: float = 1e-7, seed: int = 0) -> GradientReport:
     """Compare the derivatives of a layer in the style of *Deep Learning from Scratch* with numerical ones: those with respect to
-    its input, and to each of its parameters.
+    its inputs, and to each of its parameters.
 
-    ``layer`` has ``forward(x, ...)``, ``backward(dout)``, and lists ``params`` and ``grads`` of equal length (or none of the two).
-    Inputs after the first, such as labels, are passed to ``forward``. The layer is left as it was. Beside the numbers it is checked
-    that ``dout`` is not written to, that a second pass gives the same gradients, and that the layer does not depend on the caller's
-    array staying as it is between forward and backward; the report's ``notes`` say so where it does.
+    ``layer`` has ``forward(x, ...)`` and ``backward(dout)``, and either lists ``params`` and ``grads`` of equal length, or, as in
+    the first volume, for a parameter ``W`` an attribute ``dW`` that backward sets (or no parameters). Where backward returns one
+    gradient, it is that of the first floating input, and the others, such as labels, are only passed to ``forward``; a tuple has
+    one for each, as that of a recurrent layer. Where forward returns several results, backward takes a cotangent for each. The
+    layer is left as it was. Beside the numbers it is checked that ``dout`` is not written to, that a second pass gives the same
+    gradients, and that the layer does not depend on the caller's array staying as it is between forward and backward; the report's
+    ``notes`` say so where it does.
 
-    Returns a `GradientReport`. Inputs are numbered first, then parameters. Source: *Deep Learning from Scratch 2*, section 1.3.
+    Returns a `GradientReport`. Inputs are numbered first, then parameters. Raises what `check_function` raises. Source: *Deep
+    Learning from Scratch*, chapter 5, and *Deep Learning from Scratch 2*, section 1.3.
 
     >>> import numpy as np
     >>> import tinygrad_edu as tg
@@ -105,93 +130,170 @@ def check_layer(layer: Any, *inputs: Any, rtol: float = 1e-6, atol: float = 1e-7
     >>> report.ok, report.suspicion
     (False, 'a factor: the analytic gradient is 3/2 times the numerical one')
     """
-    layer = copy.deepcopy(layer)
-    name = type(layer).__name__
-    params, grads = list(getattr(layer, "params", [])), getattr(layer, "grads", [])
-    if len(params) != len(grads):
-        raise ArgumentError(f"check_layer: {name} has {len(params)} params and {len(grads)} grads; each parameter has a gradient")
-    for i, p in enumerate(params):
-        if np.asarray(p).dtype.kind not in "fc":
-            raise NumericalError(
-                f"check_layer: params[{i}] of {name} has dtype {np.asarray(p).dtype}: a gradient of its dtype is truncated to "
-                "integers, and so is every update; write the numbers with a decimal point"
-            )
     arrays = [np.asarray(x) for x in inputs]
+    name = type(layer).__name__
+    here = _Layer(layer, arrays, name)
     floating = [i for i, a in enumerate(arrays) if a.dtype.kind in "fc"]
-    if not floating and not params:
-        raise NumericalError(f"check_layer: nothing to differentiate: {name} gets {', '.join(str(a.dtype) for a in arrays)}")
-
-    given: list[Array] = []  # what forward was last called with
-
-    def forward(points: list[Array]) -> Any:
-        for parameter, value in zip(params, points[len(arrays) :], strict=True):
-            parameter[...] = value
-        given[:] = [p.copy() for p in points[: len(arrays)]]
-        return np.asarray(layer.forward(*given))
-
-    points = [*arrays, *[np.array(p) for p in params]]
-    y = forward(points)
-    weights = np.asarray(_weights(y, seed), dtype=y.dtype)
-    first = _backward(layer, points, len(arrays), weights, forward, name)
-    second = _backward(layer, points, len(arrays), weights, forward, name)
-    changed = _backward(layer, points, len(arrays), weights, forward, name, given)
-    report = GradientReport(name, tuple(points), sizes=tuple(y.shape))
-    report.reproduction = reproduction("check_layer", f"{name}(...)", tuple(arrays), {"seed": seed})
-    report.notes = _notes(first, second, changed, name)
-
-    def value(there: list[Array]) -> Any:
-        return weighted(forward(there), weights)
-
-    for position in (*floating[:1], *range(len(arrays), len(points))):
-        gradient = first[0] if position < len(arrays) else first[1][position - len(arrays)]
-        if gradient is not None:
-            what = f"the input of {name}" if position < len(arrays) else f"params[{position - len(arrays)}] of {name}"
-            _judge_one(report, value, points, position, _as_gradient(gradient, points[position], what), rtol, atol)
+    points = [*arrays, *[np.array(p) for p in here.params]]
+    if not floating and not here.params:
+        raise _nothing("check_layer", name, arrays)
+    y = here.forward(points)
+    weights = [np.asarray(_weights(part, seed), dtype=part.dtype) for part in y]
+    report = GradientReport(name, tuple(points), sizes=np.shape(y[0]), notes=written_to(arrays, here.given, f"{name}.forward"))
+    first, second = here.backward(points, weights), here.backward(points, weights)
+    changed = _Layer(layer, arrays, name).backward(points, weights, spoil=True)
+    report.reproduce = lambda: _layer_again(layer, here.params, arrays, {"seed": seed})
+    chosen = floating if isinstance(first[0], tuple | list) else floating[:1]
+    found = _for_inputs(first[0], arrays, chosen, f"check_layer: {name}.backward")
+    labelled = [
+        (i, gradient, f"the input of {name}" if len(chosen) == 1 else f"input {i} of {name}")
+        for i, gradient in zip(chosen, found, strict=True)
+    ]
+    labelled += [
+        (len(arrays) + i, gradient, f"{label} of {name}")
+        for i, (gradient, label) in enumerate(zip(first[1], here.labels, strict=True))
+    ]
+    _judge(report, here.forward, points, weights, labelled, "check_layer", rtol, atol)
+    report.notes += _notes(first, second, changed, here.labels, name)
     return report
 
 
-def _backward(
-    layer: Any, points: list[Array], count: int, weights: Array, forward: Any, name: str, spoiled: Sequence[Array] = ()
-) -> tuple[Any, list[Any]]:
-    """One forward and backward pass: the gradients of the input and of the parameters, as copies. ``spoiled`` are the arrays that
-    forward is called with, to be overwritten before backward, as a caller may do."""
-    forward(points)
-    for array in spoiled:
-        array[...] = 0
-    dout = weights.copy()
-    dx = layer.backward(dout if dout.shape else dout[()])
-    if not np.array_equal(dout, weights):
-        raise ArgumentError(
-            f"check_layer: {name}.backward writes into the dout that it is given, which belongs to the next layer: copy it first"
-        )
-    return (None if dx is None else np.array(dx)), [np.array(g) for g in layer.grads[: len(points) - count]] if len(
-        points
-    ) > count else []
+class _Layer:
+    """A layer of its own, with its parameters, as a function of inputs and parameters."""
+
+    def __init__(self, layer: Any, arrays: Sequence[Array], name: str) -> None:
+        self.layer = layer = copy.deepcopy(layer)
+        self.name, self.count = name, len(arrays)
+        self.given: list[Array] = []  # what forward was last called with
+        before = {n: a for n, a in vars(layer).items() if isinstance(a, np.ndarray)} if hasattr(layer, "__dict__") else {}
+        self.params = list(getattr(layer, "params", []))
+        self.attributes: list[str] = []
+        if not self.params:  # volume 1: what stays in its place, and has a gradient with a d before its name
+            layer.backward(*[np.ones_like(part) for part in self.forward(arrays)])
+            kept = [n for n, a in before.items() if getattr(layer, n, None) is a]
+            self.attributes = [n for n in kept if isinstance(getattr(layer, f"d{n}", None), np.ndarray)]
+            self.params = [before[n] for n in self.attributes]
+        self.labels = self.attributes or [f"params[{i}]" for i in range(len(self.params))]
+        if not self.attributes and len(self.params) != len(grads := getattr(layer, "grads", [])):
+            raise ArgumentError(
+                f"check_layer: {name} has {len(self.params)} params and {len(grads)} grads; each parameter has a gradient"
+            )
+        for label, p in zip(self.labels, self.params, strict=True):
+            if np.asarray(p).dtype.kind not in "fc":
+                raise NumericalError(
+                    f"check_layer: {label} of {name} has dtype {np.asarray(p).dtype}: a gradient of its dtype is truncated to "
+                    "integers, and so is every update; write the numbers with a decimal point"
+                )
+
+    def forward(self, points: Sequence[Array]) -> list[Array]:
+        for parameter, value in zip(self.params, points[self.count :], strict=True):
+            parameter[...] = value
+        self.given = [p.copy() for p in points[: self.count]]
+        y = _results(self.layer.forward(*self.given))
+        # As precise as the parameters are that it was computed from.
+        low = max((p.dtype for p in self.params), key=lambda dtype: np.finfo(dtype).eps, default=np.dtype(float))
+        return [part.astype(low) if eps_of(part) < np.finfo(low).eps and part.dtype.kind == low.kind == "f" else part for part in y]
+
+    def backward(self, points: Sequence[Array], weights: Sequence[Array], spoil: bool = False) -> tuple[Any, list[Array]]:
+        """One forward and backward pass: the gradients of the inputs and of the parameters, as copies. With ``spoil``, what forward
+        was called with is overwritten before backward, as a caller may do."""
+        self.forward(points)
+        for array in self.given if spoil else ():
+            array[...] = 0
+        dout = [w.copy() for w in weights]
+        dx = self.layer.backward(*[d if d.shape else d[()] for d in dout])
+        _check_not_written(dout, weights, "check_layer", f"{self.name}.backward", "dout")
+        grads = [getattr(self.layer, f"d{n}") for n in self.attributes] or getattr(self.layer, "grads", [])[: len(self.params)]
+        return copy.deepcopy(dx), [np.array(g) for g in grads]
 
 
-def _notes(first: Any, second: Any, changed: Any, name: str) -> list[str]:
+def _notes(first: Any, second: Any, changed: Any, labels: Sequence[str], name: str) -> list[str]:
     """What a second pass over the same numbers shows, and one over numbers that change under way."""
     notes = []
-    pairs = [(first[0], changed[0]), *zip(second[1], changed[1], strict=True)]
+    pairs = [*zip(_several(first[0]), _several(changed[0]), strict=True), *zip(first[1], changed[1], strict=True)]
     if any(a is not None and not np.allclose(a, b, equal_nan=True) for a, b in pairs):
         notes.append(
             f"{name} keeps its input by reference: when the caller changes the array between forward and backward, the gradient is "
             "that of other numbers; keep a copy"
         )
-    for i, (a, b) in enumerate(zip(first[1], second[1], strict=True)):
-        if not np.allclose(a, b):
-            how = (
-                "grow by each pass: they accumulate, so clear them between steps"
-                if np.allclose(2 * a, b)
-                else "differ from pass to pass"
-            )
-            notes.append(f"grads[{i}] of {name} {how}")
+    for label, a, b in zip(labels, first[1], second[1], strict=True):
+        if not np.allclose(a, b, equal_nan=True):
+            accumulates = "grow by each pass: they accumulate, so clear them between steps"
+            grads = f"grads{label.removeprefix('params')}" if label.startswith("params[") else f"d{label}"
+            notes.append(f"{grads} of {name} {accumulates if np.allclose(2 * a, b) else 'differ from pass to pass'}")
     return notes
 
 
+def _layer_again(layer: Any, params: Sequence[Array], arrays: Sequence[Array], options: dict[str, Any]) -> str:
+    """The program that checks the layer again: with the layer's construction, where it is made of its parameters."""
+    kind = type(layer)
+    given = [np.asarray(x) for x in (*arrays, *params)]
+    program = reproduction("check_layer", {}, given, options, lambda similar: _wrong_again(kind, similar, len(arrays)))
+    names = [f"x{i}" for i in range(len(given))]
+    made = ", ".join(names[len(arrays) :])
+    try:
+        made = f"{kind.__name__}({made})" if _wrong_again(kind, given, len(arrays)) else ""
+    except Exception:  # it is made of something else
+        made = ""
+    head, _, _ = program.rpartition("\n")
+    if not made:
+        made = "layer"
+        lines = [line for line in head.splitlines() if not line.startswith(tuple(f"{n} = " for n in names[len(arrays) :]))]
+        head = "\n".join([*lines, f"layer = ...  # your {kind.__name__}"])
+    words = [made, *names[: len(arrays)], *[f"{key}={value!r}" for key, value in options.items()]]
+    return f"{head}\ntg.testing.check_layer({', '.join(words)})"
+
+
+def _wrong_again(kind: type, given: Sequence[Array], count: int) -> bool:
+    return not check_layer(kind(*given[count:]), *given[:count]).ok
+
+
+# ------------------------------------------------------------------------------------------------------- inputs and results
+
+
+def _nothing(checker: str, name: str, arrays: Sequence[Array]) -> NumericalError:
+    dtypes = ", ".join(str(a.dtype) for a in arrays) or "nothing"
+    return NumericalError(f"{checker}: nothing to differentiate: {name} gets {dtypes}; write the numbers with a decimal point")
+
+
+def _several(y: Any) -> Sequence[Any]:
+    return y if isinstance(y, tuple | list) else [y]
+
+
+def _results(y: Any) -> list[Array]:
+    return [np.asarray(part) for part in _several(y)]
+
+
 def _weights(y: Array, seed: int) -> Array:
+    """Random cotangents, away from 0; of a single number, 1."""
     rng = np.random.default_rng(seed)
-    return np.asarray(rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1, 1], y.shape)) if y.shape else np.ones(())
+
+    def numbers() -> Array:
+        return np.asarray(rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1, 1], y.shape))
+
+    if y.dtype.kind == "c":
+        return numbers() + 1j * numbers()
+    return numbers() if y.shape else np.ones(())
+
+
+def _check_not_written(now: Sequence[Array], before: Sequence[Array], checker: str, name: str, what: str) -> None:
+    if not all(map(np.array_equal, now, before)):
+        raise ArgumentError(
+            f"{checker}: {name} writes into the {what} that it is given, which belongs to the next layer: copy it first"
+        )
+
+
+def _for_inputs(gradients: Any, arrays: Sequence[Array], chosen: Sequence[int], who: str) -> list[Any]:
+    """The gradients of the inputs that are differentiated, whether the others have a place among them or not."""
+    found = list(_several(gradients))
+    if len(found) == len(arrays):
+        return [found[i] for i in chosen]
+    if len(found) != len(chosen) and any(part is not None for part in found):
+        raise ArgumentError(
+            f"{who} returned {len(found)} gradients for {len(chosen)} floating inputs: return one for each, None where there "
+            "is none"
+        )
+    return found if len(found) == len(chosen) else [None] * len(chosen)
 
 
 def _as_gradient(gradient: Any, like: Array, what: str) -> Array:
@@ -201,24 +303,71 @@ def _as_gradient(gradient: Any, like: Array, what: str) -> Array:
             f"the gradient for {what} has shape {gradient.shape}, and it is an array of shape {like.shape}: what was repeated in "
             "forward is summed over in backward"
         )
+    if gradient.dtype.kind == "c" and like.dtype.kind != "c":
+        raise ShapeError(f"the gradient for {what} is complex, and it is an array of {like.dtype}: take the real part")
     return np.asarray(gradient)
 
 
+# ------------------------------------------------------------------------------------------------------------------ verdicts
+
+
+def _judge(
+    report: GradientReport,
+    forward: Forward,
+    arrays: Sequence[Array],
+    weights: Sequence[Array],
+    gradients: Sequence[tuple[int, Any, str]],
+    checker: str,
+    rtol: float,
+    atol: float,
+) -> None:
+    """Enter the verdicts on every gradient that there is."""
+
+    def value(points: Sequence[Array]) -> Array:
+        return np.concatenate([weighted(y, w) for y, w in zip(forward(points), weights, strict=True)])
+
+    check_same_again(lambda: value(arrays), report.name, checker)
+    for position, gradient, what in gradients:
+        if gradient is not None:
+            _judge_one(report, value, arrays, position, _as_gradient(gradient, arrays[position], what), rtol, atol)
+    if report.counts[MATCH] < report.compared:
+        check_same_again(lambda: value(arrays), report.name, checker, AGAIN)
+
+
 def _judge_one(
-    report: GradientReport, value: Any, arrays: list[Array], position: int, analytic: Array, rtol: float, atol: float
+    report: GradientReport,
+    value: Callable[[Sequence[Array]], Array],
+    arrays: Sequence[Array],
+    position: int,
+    analytic: Array,
+    rtol: float,
+    atol: float,
 ) -> None:
     """Enter the verdicts on one input's gradient."""
-    wide = [a.astype(np.float64) if i == position else a for i, a in enumerate(arrays)]
-    eps = float(np.finfo(arrays[position].dtype).eps)
-    size = float(np.max(np.abs(analytic[np.isfinite(analytic)]), initial=0.0))
-    tolerance = Tolerance(max(rtol, 50 * eps), max(atol, 50 * eps) * min(1.0, size), max(atol, 50 * eps))
-    found, base = [], value(wide)
-    for line, _ in elements_of(wide, position):
+    x = arrays[position]
+    wide = [a.astype(np.result_type(a.dtype, np.float64)) if i == position else a for i, a in enumerate(arrays)]
+    eps = eps_of(x)
+    tolerance = Tolerance(max(rtol, 50 * eps), max(atol, 50 * eps) * min(1.0, largest(analytic)), max(atol, 50 * eps))
+    base = value(wide)
+    parts: dict[tuple[int, ...], list[tuple[Judgement, complex]]] = {}
+    wrong_ones = 0
+    for line, unit in elements_of(wide, position):
         assert line.index is not None
-        found.append((judge(value, line, float(analytic[line.index]), tolerance, base), line.label, line.index))
-    if any(judgement.verdict == MISMATCH for judgement, _, _ in found):
-        report.suspect(analytic, np.array([judgement.numerical for judgement, _, _ in found]).reshape(analytic.shape))
+        number = analytic[line.index]
+        number = float(number.imag if unit == 1j else number.real)
+        judgement = judge(value, line, number, tolerance, base, closely=wrong_ones < ENOUGH)
+        wrong_ones += judgement.verdict == MISMATCH
+        parts.setdefault(line.index, []).append((judgement, unit))
+    found = [(complex_judgement(judged), f"element {index}", index) for index, judged in parts.items()]
+    wrong = np.array([judgement.verdict == MISMATCH for judgement, _, _ in found], bool).reshape(x.shape)
+    numerical = np.array([judgement.numerical for judgement, _, _ in found]).reshape(x.shape)
+    if wrong.any():
+        report.suspect(analytic, numerical, wrong)
+
+    def at(x: Array) -> Array:
+        return value([*wide[:position], x, *wide[position + 1 :]])
+
+    if x.size and not numerical.any() and same_far_away(at, wide[position]):
+        report.notes.append(ignoring(report.name, position))
     report.add(1, "backward", position, found)
-    report.largest = (
-        max([*report.largest, *[float(abs(j.numerical)) for j, _, _ in found if np.isfinite(j.numerical)]], default=0.0),
-    )
+    report.largest = (max([*report.largest, largest(np.abs(numerical))], default=0.0),)

@@ -6,7 +6,6 @@ function raises or writes into its argument.
 
 from __future__ import annotations
 
-import dis
 import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from tinygrad_edu.errors import NumericalError
 from tinygrad_edu.graph import Variable, no_grad
 from tinygrad_edu.tensor import from_numpy
 from tinygrad_edu.testing.differences import estimate, step_for
+from tinygrad_edu.testing.functions import check_reads_arguments, same_far_away
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -78,7 +78,7 @@ def numerical_gradient(
     """
     _check_step(h)
     array = _float64("numerical_gradient", x._data if isinstance(x, Variable) else np.asarray(x))
-    _check_reads_argument(f)
+    check_reads_arguments(f, [0], "numerical_gradient")
     evaluate = _on_copies(f, x, "numerical_gradient")
     values: list[float] = []
     noted = lambda point: _note(values, evaluate(point))  # noqa: E731
@@ -88,7 +88,7 @@ def numerical_gradient(
         error = np.abs(gradient - _differences(evaluate, array, h / 2)) * 4 / 3 if with_error else None
     else:
         gradient, error = _estimates(evaluate if method == "complex" else noted, array, method)
-    if array.size and len(set(values)) == 1 and _same_far_away(evaluate, array, values[0]):
+    if array.size and len(set(values)) == 1 and same_far_away(evaluate, array):
         warnings.warn(
             "numerical_gradient: f returned the same number wherever it was asked, so the gradient is 0; if f should depend on x, "
             "it ignores its argument",
@@ -169,33 +169,3 @@ def _neighbours(x: Array, h: float) -> Iterator[tuple[tuple[int, ...], Array, Ar
         plus[index] = x[index] + h
         minus[index] = x[index] - h
         yield index, plus, minus
-
-
-def _check_reads_argument(f: Callable[[Any], Any]) -> None:
-    """Refuse ``lambda W: loss(x, t)``: its code never loads W. (It would work only if W were changed in place.)"""
-    code = getattr(f, "__code__", None)
-    if code is None or not code.co_argcount:
-        return
-    bound = getattr(f, "__self__", None) is not None
-    if code.co_argcount <= bound:
-        return
-    name = code.co_varnames[int(bound)]
-    if not any(name in (i.argval if isinstance(i.argval, tuple) else (i.argval,)) for i in dis.get_instructions(code)):
-        raise NumericalError(
-            f"numerical_gradient: {getattr(f, '__name__', 'f')} never uses its argument {name!r}, so its gradient with respect to "
-            f"it is 0: make the function compute with {name!r}"
-        )
-
-
-def _same_far_away(evaluate: Callable[[Array], Any], x: Array, value: float) -> bool:
-    """Whether f also has this value at points far from x: a step function would not, a function that ignores x does."""
-    rng = np.random.default_rng(0)
-    with np.errstate(all="ignore"):
-        for scale in 10.0 ** np.arange(-4, 5).repeat(2):
-            try:
-                far = float(evaluate(x + scale * (1 + np.abs(x)) * rng.standard_normal(x.shape)))
-            except (ValueError, ArithmeticError):
-                return False  # it looked at the point, and did not like it
-            if far != value:
-                return False
-    return True

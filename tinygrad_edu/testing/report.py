@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from tinygrad_edu.testing.verdicts import INCONCLUSIVE, KINK, MATCH, MISMATCH, V
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
-SMALL = 24  # elements of an array that is written out
+SHOWN = 5  # mismatches, of which the others are only counted
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class GradientReport:
     largest: tuple[float, ...] = ()
     slope: float | None = None
     suspicion: str | None = None
-    reproduction: str = ""
+    reproduce: Callable[[], str] | None = None
+    program: str | None = None
     blame: Callable[[], Any] | None = None
     sizes: tuple[int, ...] = ()
     notes: list[str] = field(default_factory=list)
@@ -97,10 +99,19 @@ class GradientReport:
         if worst is not None:
             self.verdicts.append(worst)
 
-    def suspect(self, analytic: Array, numerical: Array) -> None:
-        """Look at a whole wrong gradient for the mistake behind it."""
+    def suspect(self, analytic: Array, numerical: Array, wrong: Array | None = None) -> None:
+        """Look at a whole wrong gradient for the mistake behind it. ``wrong`` marks the elements that are mismatches."""
         if self.suspicion is None:
-            self.suspicion = likely_mistake(analytic, numerical, self.sizes)
+            same = analytic.shape == self.sizes  # of an elementwise function: no mean, no sum
+            lengths = self.sizes if same else (*self.sizes, *analytic.shape, math.prod(self.sizes), analytic.size)
+            self.suspicion = likely_mistake(analytic, numerical, lengths, wrong=wrong)
+
+    @property
+    def reproduction(self) -> str:
+        """A program that does the same check again; empty where there is nothing wrong to be seen."""
+        if self.program is None and self.reproduce is not None:
+            self.program = "" if self.ok else self.reproduce()
+        return self.program or ""
 
     def __str__(self) -> str:
         counts = ", ".join(f"{self.counts[kind]} {kind}" for kind in VERDICTS if self.counts[kind]) or "nothing to compare"
@@ -111,9 +122,9 @@ class GradientReport:
             return "\n".join([f"{self.name}: {counts}; worst error {self.worst_error:.2e} ({orders})", *notes])
         wrong = self.mismatches
         first = wrong[0]
-        lines = [f"the gradient of {self.name} is wrong: {counts}", *[f"  {_line(v)}" for v in wrong[:5]]]
-        if len(wrong) > 5:
-            lines.append(f"  and {len(wrong) - 5} more")
+        lines = [f"the gradient of {self.name} is wrong: {counts}", *[f"  {_line(v)}" for v in wrong[:SHOWN]]]
+        if len(wrong) > SHOWN:
+            lines.append(f"  and {len(wrong) - SHOWN} more")
         if first.order > 1:
             lines.append("  the lower orders agree: a rule is right as a number but loses or changes its own derivative")
         if self.suspicion:
@@ -123,7 +134,8 @@ class GradientReport:
             lines.append(f"  the Taylor remainder falls like h^{self.slope:.2f} ({means})")
         lines += [f"  note: {note}" for note in self.notes]
         lines += _indented(self.culprits)
-        lines += ["  to see it again:", *_indented(self.reproduction, 4)]
+        if program := self.reproduction:
+            lines += ["  to see it again:", *_indented(program, 4)]
         return "\n".join(lines)
 
     @property
@@ -155,27 +167,3 @@ def _number(value: complex, digits: int = 10) -> str:
 
 def _indented(text: str, width: int = 2) -> list[str]:
     return [" " * width + line for line in text.splitlines()]
-
-
-def reproduction(function: str, name: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> str:
-    """A program that does the same check again."""
-    lines = ["import numpy as np", "import tinygrad_edu as tg", ""]
-    names = []
-    for i, value in enumerate(inputs):
-        names.append(f"x{i}")
-        lines.append(f"x{i} = {_literal(value)}")
-    given = "".join(f", {key}={value!r}" for key, value in options.items())
-    lines.append(f"tg.testing.{function}({', '.join([name, *names])}{given})")
-    return "\n".join(lines)
-
-
-def _literal(value: Any) -> str:
-    if not isinstance(value, np.ndarray):
-        return repr(value)
-    if value.size > SMALL:
-        return f"...  # {value.shape} {value.dtype}, between {np.min(value):.4g} and {np.max(value):.4g}"
-    with np.printoptions(threshold=SMALL, precision=17, floatmode="unique"):
-        body = np.array2string(value, separator=", ").replace("\n", "")
-    kind = "" if value.dtype in (np.float64, np.int64, np.complex128, np.bool_) else f", np.{value.dtype}"
-    text = f"np.array({body}{kind})" if value.size else f"np.zeros({value.shape}{kind})"
-    return text.replace("nan", "np.nan").replace("inf", "np.inf")

@@ -77,10 +77,12 @@ class Rounding:
             moved = [shake(a) if i in self.chosen else a for i, a in enumerate(arrays)]
             yield replace(self.level, projection=shake(self.level.projection)), moved
 
-    def judge(self, line: Line, along: Callable[[Array], float], tolerance: Tolerance) -> Judgement:
+    def judge(self, line: Line, along: Callable[[Array], float], tolerance: Tolerance, closely: bool = True) -> Judgement:
         """The verdict on the gradient's slope along a line, which ``along`` computes from the gradient of an input."""
         position = self.chosen.index(line.input)
         analytic = along(self.gradient[position])
+        if not closely:
+            return judge(self.level.value, line, analytic, tolerance, self.base, closely=False)
         judgement = judge(self.level.value, line, analytic, tolerance, self.base)
         if judgement.verdict == MISMATCH:
             judgement = judge(self.level.value, line, analytic, tolerance, self.base, self.noise)

@@ -8,6 +8,7 @@ differences over several lengths, and from each side alone.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 MATCH, KINK, INCONCLUSIVE, MISMATCH = VERDICTS = ("match", "kink", "inconclusive", "mismatch")
 
 FAST = "f changes faster than difference quotients can follow: they depend on the step"
+HASTY = "not looked at closely, after so many that are wrong"
+ENOUGH = 32  # mismatches of one input, after which the others are not looked at closely
 STEP = 1e-3  # of the wider of two central differences, for inputs of size 1 or more
 
 
@@ -114,9 +117,12 @@ def weighted(y: Any, weights: Any) -> Array:
     return terms.astype(y.real.dtype) if y.dtype.kind in "fc" else terms
 
 
-def judge(value: Value, line: Line, analytic: float, tolerance: Tolerance, base: Array, noise: float = 0.0) -> Judgement:
+def judge(
+    value: Value, line: Line, analytic: float, tolerance: Tolerance, base: Array, noise: float = 0.0, closely: bool = True
+) -> Judgement:
     """The verdict on one directional derivative along a line. ``value`` gives the terms of a sum at some inputs, and ``base`` those
-    where we are; their dtype says how precise they are, and ``noise`` is what they have of rounding besides."""
+    where we are; their dtype says how precise they are, and ``noise`` is what they have of rounding besides. ``closely`` says
+    whether to look closer where two differences disagree, which takes a hundred times as long."""
     eps = eps_of(base)
 
     def terms(step: float) -> Array:
@@ -131,6 +137,8 @@ def judge(value: Value, line: Line, analytic: float, tolerance: Tolerance, base:
 
     if not np.isfinite(base).all():
         return Judgement(INCONCLUSIVE, analytic, np.nan, np.inf, "f is not finite at this point")
+    if not closely:
+        return Judgement(MISMATCH if np.isfinite(numerical) else INCONCLUSIVE, analytic, numerical, rounding, HASTY)
     depending, hidden = _depending(terms, line, base, eps)
     return _closely(_Curve(change, line.at, eps, max(size, depending), hidden), line.size or 1.0, analytic, tolerance)
 
@@ -188,13 +196,14 @@ class _Curve(NamedTuple):
 def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) -> Judgement:
     """The ladder for what two differences do not settle."""
     if not np.isfinite(analytic) and _grows(curve.change, size, analytic):
-        reason = "the derivative is infinite: difference quotients grow as their steps fall"
+        reason = "the derivative is infinite, or overflows: difference quotients grow as their steps fall"
         return Judgement(INCONCLUSIVE, analytic, analytic, np.inf, reason)
     with np.errstate(all="ignore"):
         lengths = list(dict.fromkeys([size, 1.0, 1e-2 * size, 1e-4 * size]))
         found = sorted([curve.slope(length, "ridders") for length in lengths], key=lambda e: e.error)
+        sharp = _sharpness(found, analytic, tolerance)
         for value, error in found:
-            if tolerance.settles(analytic, value, error):
+            if error <= sharp and tolerance.settles(analytic, value, error):
                 return Judgement(MATCH, analytic, value, error)
         left = min((curve.slope(length, "backward") for length in lengths), key=lambda e: e.error)
         right = min((curve.slope(length, "forward") for length in lengths), key=lambda e: e.error)
@@ -207,7 +216,7 @@ def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) 
     reason = f"a kink: the derivative is {left.value:.6g} on the left and {right.value:.6g} on the right" if kink else ""
     if kink and (fits or min(left.value, right.value) <= analytic <= max(left.value, right.value)):
         return Judgement(KINK, analytic, value, error, reason)
-    agree = [tolerance.settles(analytic, *side) for side in (left, right)]
+    agree = [side.error <= sharp and tolerance.settles(analytic, *side) for side in (left, right)]
     if all(agree):
         return Judgement(MATCH, analytic, left.value, left.error, "a kink is near")
     if any(agree):
@@ -225,12 +234,23 @@ def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) 
     return _unsettled([*found, *finer], analytic, tolerance)
 
 
+def _sharpness(found: Sequence[Side], analytic: float, tolerance: Tolerance) -> float:
+    """The widest error bar that still says something for the analytic derivative. Where two numerical ones, over different lengths,
+    agree with each other and not with it, that is less than its distance from them: a vaguer one covers both."""
+    against = [side for side in found if abs(side.value - analytic) > 10 * side.error and not tolerance.covers(analytic, *side)]
+    for first, second in itertools.combinations(against, 2):
+        if abs(first.value - second.value) <= first.error + second.error:
+            return 0.5 * abs(first.value - analytic)
+    return np.inf
+
+
 def _grows(change: Callable[[float], float], size: float, analytic: float) -> bool:
     """Whether the difference quotients of one side go to plus or minus infinity, as that of √a does at 0."""
     with np.errstate(all="ignore"):
         sides = [[change(sign * h * size) / (sign * h * size) for h in (1e-3, 1e-6, 1e-9)] for sign in (1, -1)]
-    growing = [a for a, b, c in sides if a and b and 2 < abs(b / a) < np.inf and 2 < abs(c / b) < np.inf]
-    return any(np.isnan(analytic) or a * analytic > 0 for a in growing)
+        growing = [a for a, b, c in sides if a and b and 2 < abs(b / a) < np.inf and 2 < abs(c / b) < np.inf]
+        overflow = any(c == analytic for _, _, c in sides)  # the quotients are too large for a number, too
+        return overflow or any(np.isnan(analytic) or a * analytic > 0 for a in growing)
 
 
 def _unsettled(found: list[Side], analytic: float, tolerance: Tolerance) -> Judgement:

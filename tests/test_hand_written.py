@@ -1,0 +1,379 @@
+"""Backward passes that somebody wrote by hand, in NumPy: wrong ones are called wrong, and right ones at hard places are not."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tinygrad_edu.errors import ArgumentError, NumericalError, ShapeError
+from tinygrad_edu.testing import check_function, check_layer
+
+special = pytest.importorskip("scipy.special")
+
+
+def normal(*shape, dtype="f8"):
+    return np.random.default_rng(sum(shape)).normal(size=shape).astype(dtype)
+
+
+def in_one_place(array, factor):
+    array = array.copy()
+    array.reshape(-1)[-1] *= factor
+    return array
+
+
+INDEX = np.array([0, 2, 2, 1])
+MATRIX = normal(3, 3) + 3 * np.eye(3)
+
+
+def overwritten(g, w):
+    d = np.zeros_like(w)
+    d[INDEX] = g
+    return d
+
+
+def standardised(x):
+    return (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)
+
+
+WRONG = {
+    "a sign": (special.gammaln, lambda g, x: -g * special.digamma(x), normal(3) ** 2 + 1, "a sign"),
+    "a factor": (lambda x: x**2, lambda g, x: g * x, normal(3), "1/2 times"),
+    "a factor of 1.01": (lambda x: x**2, lambda g, x: 2.02 * g * x, normal(3), "a factor: .* 1.01 times"),
+    "a constant left out": (special.erf, lambda g, x: g * np.exp(-x * x), normal(3), "0.886227 times"),
+    "the derivative of another function": (special.expit, lambda g, x: g * special.expit(x), normal(3), None),
+    "zero": (np.tanh, lambda g, x: 0 * x, normal(4), "a zero: the gradient does not arrive"),
+    "nan": (np.tanh, lambda g, x: x * np.nan, normal(4), "not finite"),
+    "the wrong side of a kink": (lambda x: np.maximum(x, 0), lambda g, x: g * (x < 0), normal(3, 3), None),
+    "a cotangent in the condition": (lambda x: np.maximum(x, 0), lambda g, x: g * (g > 0), normal(3, 3, dtype="f4"), None),
+    "one element of many": (
+        np.sin,
+        lambda g, x: in_one_place(g * np.cos(x), 1.01),
+        normal(40, 30),
+        r"one element only, \(39, 29\)",
+    ),
+    "one element in float32": (
+        np.sin,
+        lambda g, x: in_one_place(g * np.cos(x), 1.01),
+        normal(9, 5, dtype="f4"),
+        "one element only",
+    ),
+    "one element lost": (np.sin, lambda g, x: in_one_place(g * np.cos(x), 0), normal(9), "a zero in 1 of 9 elements"),
+    "tiny numbers": (lambda x: 1e-8 * x**2, lambda g, x: 1e-8 * g * x, 1e-8 * normal(3), "1/2 times"),
+    "huge numbers": (lambda x: 1e-8 * x**2, lambda g, x: 1e-8 * g * x, 1e8 * normal(3), "1/2 times"),
+    "a mean for a sum": (
+        lambda x: x.sum(0),
+        lambda g, x: np.broadcast_to(g / 4, x.shape),
+        normal(4, 3),
+        "a mean in the place of a sum",
+    ),
+    "a sum for a mean": (
+        lambda x: x.mean(),
+        lambda g, x: g + 0 * x,
+        normal(7),
+        "a sum in the place of a mean.*7 times.*7 is a length",
+    ),
+    "shared by all instead of ties": (
+        lambda x: x.max(1),
+        lambda g, x: np.broadcast_to(g[:, None], x.shape) / 4,
+        normal(3, 4),
+        "averaged over axis 1",
+    ),
+    "not transposed": (np.linalg.det, lambda g, a: g * np.linalg.det(a) * np.linalg.inv(a), normal(3, 3), "transposed"),
+    "not solved with the transpose": (
+        lambda b: np.linalg.solve(MATRIX, b),
+        lambda g, b: np.linalg.solve(MATRIX, g),
+        normal(3),
+        None,
+    ),
+    "not run backwards": (np.cumsum, lambda g, x: np.cumsum(g), normal(5), None),
+    "overwritten where an index repeats": (lambda w: w[INDEX], overwritten, normal(4, 3), None),
+    "without what the length does": (lambda x: x / np.linalg.norm(x), lambda g, x: g / np.linalg.norm(x), normal(5), None),
+    "without what mean and variance do": (standardised, lambda g, x: g / np.sqrt(x.var(0) + 1e-5), normal(6, 3), None),
+    "complex": (lambda z: z * z, lambda g, z: 2 * g * z, normal(3) + 1j * normal(4)[1:], None),
+    "of several results, one": (lambda x: (2 * x, x.sum()), lambda g, x: 2 * g[0], normal(3), None),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_wrong_functions_are_called_wrong(mistake):
+    forward, backward, x, words = WRONG[mistake]
+    report = check_function(forward, backward, x)
+    assert not report.ok
+    if words:
+        assert re.search(words, report.suspicion or ""), report
+
+
+def piecewise(x):
+    return np.where(x > 0, x * x, -x)
+
+
+RIGHT = {
+    "relu at 0": (lambda x: np.maximum(x, 0), lambda g, x: g * (x > 0), np.array([0.0, 1, -1], "f4")),
+    "clip at its bounds": (lambda x: np.clip(x, -1, 1), lambda g, x: g * (abs(x) < 1), np.array([-1.0, 1, 0.5], "f2")),
+    "saturated in float32": (
+        special.expit,
+        lambda g, x: g * special.expit(x) * special.expit(-x),
+        np.array([20.0, -20, 0, 88, -100], "f4"),
+    ),
+    "x log x": (lambda x: special.xlogy(x, x), lambda g, x: g * (np.log(x) + 1), np.array([1e-8, 1.0, 1e8])),
+    "near 0 and far from it": (np.log, lambda g, x: g / x, np.array([1e-300, 1e-8, 1e8, 1e300])),
+    "an oscillation": (lambda x: special.jv(1, x), lambda g, x: g * special.jvp(1, x), np.array([0.0, 0.1, 30, 1e4])),
+    "near overflow": (np.exp, lambda g, x: g * np.exp(x), np.array([709.0, -745, 0])),
+    "float32 inside of float64": (
+        lambda x: np.sin(x.astype("f4")).astype("f8"),
+        lambda g, x: g * np.cos(x),
+        np.array([0.3, -1.2, 2.0]),
+    ),
+    "complex": (lambda z: z * z, lambda g, z: g * np.conj(2 * z), normal(3) + 1j * normal(4)[1:]),
+    "complex to real": (lambda z: np.abs(z) ** 2, lambda g, z: 2 * g * z, normal(3) + 1j),
+    "a kink of two pieces": (piecewise, lambda g, x: g * np.where(x > 0, 2 * x, -1.0), np.array([0.0, 1, -1])),
+    "least squares": (
+        lambda b: np.linalg.lstsq(normal(6, 3), b, rcond=None)[0],
+        lambda g, b: np.linalg.pinv(normal(6, 3)).T @ g,
+        normal(6),
+    ),
+    "several results": (lambda x: (2 * x, x.sum()), lambda g, x: 2 * g[0] + g[1], normal(3)),
+    "nothing to move": (lambda x: 2 * x, lambda g, x: 2 * g, np.zeros((0, 3))),
+    "a single number": (np.sin, lambda g, x: g * np.cos(x), np.array(0.3)),
+}
+
+
+@pytest.mark.parametrize("place", RIGHT)
+def test_right_functions_at_hard_places_are_not(place):
+    forward, backward, x = RIGHT[place]
+    with np.errstate(all="ignore"):
+        report = check_function(forward, backward, x)
+    assert report.ok, report
+    assert report.inconclusive <= x.size // 2
+    assert not report.notes
+
+
+def test_functions_of_another_library():
+    torch = pytest.importorskip("torch")
+    gelu = torch.nn.functional.gelu
+
+    def backward(g, x, approximate="none"):
+        t = torch.tensor(x, requires_grad=True)
+        gelu(t, approximate=approximate).backward(torch.tensor(g))
+        return t.grad.numpy()
+
+    forward = lambda x: gelu(torch.tensor(x)).numpy()
+    assert check_function(forward, backward, normal(5)).ok
+    report = check_function(forward, lambda g, x: backward(g, x, "tanh"), normal(5))
+    assert not report.ok  # an approximation is another function
+
+
+# ------------------------------------------------------------------------------------------- what is no function of its inputs
+
+
+def test_a_random_function_is_refused():
+    rng = np.random.default_rng(0)
+
+    def dropout(x):
+        mask = rng.random(x.shape) > 0.1
+        return x * mask, mask
+
+    for size in (1, 5, 50):  # a small one has the same mask twice more often than not
+        with pytest.raises(NumericalError, match="dropout gives other numbers when it is called again.* random, as dropout"):
+            check_function(dropout, lambda g, mask: 2 * g * mask, np.ones(size), cache=True)
+
+    class Dropout:
+        def forward(self, x):
+            self.mask = rng.random(x.shape) > 0.5
+            return x * self.mask
+
+        def backward(self, dout):
+            return dout * self.mask
+
+    with pytest.raises(NumericalError, match="Dropout gives other numbers when it is called again"):
+        check_layer(Dropout(), normal(5, 3))
+
+
+def test_an_argument_that_is_ignored_is_named():
+    w = normal(3)
+    with pytest.raises(NumericalError, match="never uses its argument 'v'.*make the function compute with 'v'"):
+        check_function(lambda v: (w**2).sum(), lambda g, v: 2 * g * v, w)
+    hidden = lambda v: (lambda _: (w**2).sum())(v)
+    report = check_function(hidden, lambda g, v: 2 * g * v, w)
+    assert not report.ok
+    assert "it ignores its argument" in report.notes[0]
+    assert check_function(lambda x, _: x * x, lambda g, x, _: (2 * g * x, None), w, w).ok  # on purpose
+
+
+def test_integers_alone_are_refused():
+    with pytest.raises(
+        NumericalError, match="nothing to differentiate: <lambda> gets int64; write the numbers with a decimal point"
+    ):
+        check_function(lambda x: x**2, lambda g, x: 2 * g * x, np.array([1, 2, 3]))
+
+
+def test_arrays_of_others_are_left_alone():
+    def doubled(x):
+        x *= 2
+        return x
+
+    report = check_function(doubled, lambda g, x: 2 * g, normal(3))
+    assert report.ok
+    assert report.notes == ["doubled writes into input 0, which belongs to the caller: compute with a copy"]
+
+    def backward(g, x):
+        g *= 2
+        return g
+
+    with pytest.raises(ArgumentError, match="backward writes into the g that it is given"):
+        check_function(lambda x: 2 * x, backward, normal(3))
+
+
+def test_gradients_are_those_of_the_inputs():
+    f = lambda x, w: x * w
+    with pytest.raises(
+        ArgumentError, match="returned 1 gradients for 2 floating inputs: return one for each, None where there is none"
+    ):
+        check_function(f, lambda g, x, w: g * w, normal(3), normal(3))
+    with pytest.raises(ShapeError, match="is complex, and it is an array of float64: take the real part"):
+        check_function(np.sin, lambda g, x: g * np.cos(x) + 0j, normal(3))
+
+
+# ------------------------------------------------------------------------------------------------------------------- layers
+
+
+class Affine:
+    def __init__(self, w, b):
+        self.params, self.grads = [w, b], [np.zeros_like(w), np.zeros_like(b)]
+
+    def forward(self, x):
+        self.x = x.copy()
+        return x @ self.params[0] + self.params[1]
+
+    def gradients(self, dout):
+        return self.x.T @ dout, dout.sum(0), dout @ self.params[0].T
+
+    def backward(self, dout):
+        self.grads[0][...], self.grads[1][...], dx = self.gradients(dout)
+        return dx
+
+
+MISTAKES = {
+    "a mean": (lambda dw, db, dx: (dw / 4, db, dx), "a mean in the place of a sum"),
+    "a sign": (lambda dw, db, dx: (dw, db, -dx), "a sign"),
+    "a factor of 1.01": (lambda dw, db, dx: (1.01 * dw, db, dx), "1.01 times"),
+    "one element": (lambda dw, db, dx: (in_one_place(dw, 3), db, dx), r"one element only, \(2, 1\)"),
+    "another row": (lambda dw, db, dx: (dw, db, dx[::-1]), "reversed"),
+}
+
+
+def affine(change, dtype):
+    """An Affine with a mistake in its gradients."""
+    kind = type("Affine", (Affine,), {"gradients": lambda self, dout: change(*Affine.gradients(self, dout))})
+    return kind(normal(3, 2, dtype=dtype), normal(2, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_in_layers_are_named(mistake, dtype):
+    change, words = MISTAKES[mistake]
+    report = check_layer(affine(change, dtype), normal(4, 3, dtype=dtype))
+    assert not report.ok
+
+    assert re.search(words, report.suspicion), report
+    assert not report.notes
+
+
+@pytest.mark.parametrize(("of_layer", "of_input"), [("f8", "f8"), ("f4", "f4"), ("f4", "f8"), ("f8", "f4"), ("f2", "f2")])
+@pytest.mark.parametrize("scale", [1, 1e3])
+def test_right_layers_of_any_precision(of_layer, of_input, scale):
+    layer = Affine((scale * normal(3, 2)).astype(of_layer), normal(2, dtype=of_layer))
+    report = check_layer(layer, normal(4, 3, dtype=of_input))
+    assert report.ok, report
+    assert report.inconclusive <= 2 or of_layer == "f2"  # which has three digits
+
+
+def test_notes_are_right():
+    class Accumulating(Affine):
+        def backward(self, dout):
+            dw, db, dx = self.gradients(dout)
+            self.grads[0] += dw
+            self.grads[1][...] = db
+            return dx
+
+    report = check_layer(Accumulating(normal(3, 2), normal(2)), normal(4, 3))
+    assert report.notes == ["grads[0] of Accumulating grow by each pass: they accumulate, so clear them between steps"]
+
+
+class RNN:
+    """*Deep Learning from Scratch 2*, section 5.3."""
+
+    def __init__(self, wx, wh, b):
+        self.params, self.grads = [wx, wh, b], [np.zeros_like(p) for p in (wx, wh, b)]
+
+    def forward(self, x, h):
+        wx, wh, b = self.params
+        self.cache = x.copy(), h.copy(), np.tanh(h @ wh + x @ wx + b)
+        return self.cache[2]
+
+    def backward(self, dh):
+        x, h, y = self.cache
+        dt = dh * (1 - y**2)
+        self.grads[0][...], self.grads[1][...], self.grads[2][...] = x.T @ dt, h.T @ dt, dt.sum(0)
+        return dt @ self.params[0].T, dt @ self.params[1].T
+
+
+def test_layers_with_several_inputs():
+    layer, x, h = RNN(normal(3, 4), normal(4, 4), normal(4)), normal(2, 3), normal(2, 4)
+    report = check_layer(layer, x, h)
+    assert report.ok
+    assert report.compared == 2 * 3 + 2 * 4 + 3 * 4 + 4 * 4 + 4
+
+    class Doubled(RNN):
+        def backward(self, dh):
+            dx, dh = super().backward(dh)
+            return dx, 2 * dh
+
+    report = check_layer(Doubled(*layer.params), x, h)
+    assert {v.input for v in report.mismatches} == {1}
+    assert "2 times" in report.suspicion
+
+
+def test_layers_with_several_results():
+    class Split:
+        def __init__(self, of_second=1.0):
+            self.of_second = of_second
+
+        def forward(self, x):
+            self.x = x.copy()
+            return np.sin(x), x**2
+
+        def backward(self, da, db):
+            return da * np.cos(self.x) + self.of_second * 2 * self.x * db
+
+    assert check_layer(Split(), normal(4)).ok
+    assert not check_layer(Split(0.0), normal(4)).ok  # the second cotangent is forgotten
+
+
+class FirstVolume:
+    """*Deep Learning from Scratch*, section 5.6: the gradients of W and b are dW and db."""
+
+    def __init__(self, w, b, factor=1.0):
+        self.W, self.b, self.factor = w, b, factor
+        self.x = self.dW = self.db = None
+
+    def forward(self, x):
+        self.x = x.copy()
+        return x @ self.W + self.b
+
+    def backward(self, dout):
+        self.dW, self.db = self.factor * (self.x.T @ dout), dout.sum(0)
+        self.dx = dout @ self.W.T
+        return self.dx
+
+
+def test_layers_of_the_first_volume():
+    layer = FirstVolume(normal(3, 2), normal(2))
+    layer.backward(layer.forward(normal(4, 3)))  # from now on there are x and dx, which is no parameter
+    report = check_layer(layer, normal(5, 3))
+    assert report.ok
+    assert report.compared == 15 + 6 + 2
+    report = check_layer(FirstVolume(normal(3, 2), normal(2), factor=3.0), normal(5, 3))
+    assert {v.input for v in report.mismatches} == {1}
+    with pytest.raises(NumericalError, match="b of FirstVolume has dtype int64.*truncated to integers"):
+        check_layer(FirstVolume(normal(3, 2), np.array([1, 2])), normal(5, 3))
