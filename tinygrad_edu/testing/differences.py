@@ -110,8 +110,10 @@ class _Rounding:
 
 def _extrapolated(quotients: Sequence[tuple[Array, Array]], steps: Sequence[float], order: int) -> Estimate:
     """Neville's scheme: the value at step 0 of the polynomial through the quotients, taken where its error bar is smallest, for
-    each element on its own. ``order`` is the power of the step by which the error starts (and goes on: 2 for h², h⁴, …)."""
+    each element on its own. ``order`` is the power of the step by which the error starts (and goes on: 2 for h², h⁴, …). Quotients
+    that move away from a value as their steps fall, by more than rounding, widen its error bar: f turns within shorter steps."""
     best = np.array(quotients[0][0], float)
+    all_quotients, all_rounding = map(np.array, zip(*quotients, strict=True))
     bar = np.full(best.shape, np.inf)
     row: list[tuple[Array, Array]] = []
     with np.errstate(all="ignore"):
@@ -125,6 +127,9 @@ def _extrapolated(quotients: Sequence[tuple[Array, Array]], steps: Sequence[floa
                 amplified = (ratio * noise + noise_before) / (ratio - 1)
                 truncation = np.maximum(np.abs(value - here), np.abs(value - before))
                 error = truncation + amplified
+                away = np.abs(all_quotients[i:] - value)
+                moved = np.max(away[1:] - all_rounding[i + 1 :], axis=0, initial=0.0, where=away[1:] > away[0])
+                error = np.fmax(error, moved)
                 better = np.isfinite(value) & (error < bar)
                 best = np.where(better, value, best)
                 bar = np.where(better, error, bar)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -111,9 +111,11 @@ def direction(inputs: Sequence[Array], vectors: Sequence[Array | None], label: s
 
 def weighted(y: Any, weights: Any) -> Array:
     """The terms of a projection, in the precision of the values. They are added up only after differences have been taken, so that
-    a term that does not change brings no rounding in."""
-    y = np.asarray(y)
-    terms = np.ravel(np.real(y * np.conj(weights)))
+    a term that does not change brings no rounding in; real and imaginary parts are terms of their own."""
+    y, weights = np.asarray(y), np.asarray(weights)
+    terms = np.ravel(y.real * weights.real)
+    if y.dtype.kind == weights.dtype.kind == "c":
+        terms = np.concatenate([terms, np.ravel(y.imag * weights.imag)])
     return terms.astype(y.real.dtype) if y.dtype.kind in "fc" else terms
 
 
@@ -208,7 +210,8 @@ def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) 
         left = min((curve.slope(length, "backward") for length in lengths), key=lambda e: e.error)
         right = min((curve.slope(length, "forward") for length in lengths), key=lambda e: e.error)
     value, error = found[0]
-    if _differ(left, right, tolerance):  # perhaps only beside this point
+    turning = _differ(left, right, tolerance)
+    if turning:  # perhaps only beside this point
         gap = 0.01 * abs(left.value - right.value)
         left, right = curve.nearest("backward", size, gap) or left, curve.nearest("forward", size, gap) or right
     fits = [side for side in (left, right) if tolerance.covers(analytic, *side)]
@@ -231,7 +234,12 @@ def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) 
             return Judgement(MATCH if settled else INCONCLUSIVE, analytic, *side, "" if settled else FAST)
     if kink or max(left.error, right.error) < min(0.01 * abs(left.value - analytic), 0.1 * abs(left.value)):  # both are known
         return Judgement(MISMATCH, analytic, *(found[0] if kink else left), reason)
-    return _unsettled([*found, *finer], analytic, tolerance)
+    if turning and not kink:  # f turns beside this point, not at it: what longer steps say is of no account
+        found = []
+    judgement = _unsettled(sorted([*found, *finer], key=lambda side: side.error), analytic, tolerance)
+    if judgement.verdict == MISMATCH and _steep(curve.change, size, analytic):
+        return replace(judgement, verdict=INCONCLUSIVE, reason=FAST)
+    return judgement
 
 
 def _sharpness(found: Sequence[Side], analytic: float, tolerance: Tolerance) -> float:
@@ -244,13 +252,26 @@ def _sharpness(found: Sequence[Side], analytic: float, tolerance: Tolerance) -> 
     return np.inf
 
 
+def _quotients(change: Callable[[float], float], size: float) -> list[list[float]]:
+    """Difference quotients with three falling steps to each side."""
+    return [[change(sign * h * size) / (sign * h * size) for h in (1e-3, 1e-6, 1e-9)] for sign in (1, -1)]
+
+
 def _grows(change: Callable[[float], float], size: float, analytic: float) -> bool:
     """Whether the difference quotients of one side go to plus or minus infinity, as that of √a does at 0."""
     with np.errstate(all="ignore"):
-        sides = [[change(sign * h * size) / (sign * h * size) for h in (1e-3, 1e-6, 1e-9)] for sign in (1, -1)]
+        sides = _quotients(change, size)
         growing = [a for a, b, c in sides if a and b and 2 < abs(b / a) < np.inf and 2 < abs(c / b) < np.inf]
         overflow = any(c == analytic for _, _, c in sides)  # the quotients are too large for a number, too
         return overflow or any(np.isnan(analytic) or a * analytic > 0 for a in growing)
+
+
+def _steep(change: Callable[[float], float], size: float, analytic: float) -> bool:
+    """Whether difference quotients grow, and the analytic derivative is so much larger still that it may be the slope of what happens
+    within a shorter step."""
+    with np.errstate(all="ignore"):
+        growing = [c for a, b, c in _quotients(change, size) if a and b and 2 < b / a < np.inf and 2 < c / b < np.inf]
+    return any(0 < 1e3 * c / analytic < 1 for c in growing if analytic)
 
 
 def _unsettled(found: list[Side], analytic: float, tolerance: Tolerance) -> Judgement:
