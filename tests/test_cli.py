@@ -279,7 +279,7 @@ def test_a_full_disk(tmp_path):
 
 @unix_only
 def test_closed_streams(tmp_path):
-    command = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *COMMAND, "demo", "--epochs", "1"]
+    command = ["/bin/sh", "-c", 'exec "$@" >&- 2>&-', "sh", *COMMAND, "demo", "--epochs", "1"]
     assert subprocess.run(command, cwd=tmp_path, env=environment(), timeout=60).returncode == 0
     assert (tmp_path / "demo-output" / "history.csv").exists()
 

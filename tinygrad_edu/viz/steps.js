@@ -23,6 +23,8 @@ function formula([, ...inside]) {
   const line = html("span", { class: "formula" });
   let piece = [];
   const close = () => {
+    while (piece.at(-1)?.[0] === "mspace") piece.pop(); // a word brings its own spaces
+    while (piece[0]?.[0] === "mspace") piece.shift();
     if (piece.length) line.append(mathml(["math", ...piece]), html("wbr", {}));
     piece = [];
   };
@@ -171,7 +173,7 @@ function fit() {
   const box = $("graph");
   const across = (box.clientWidth - 24) / width;
   const whole = Math.min(across, (parseFloat(getComputedStyle(box).maxHeight) - 24) / height);
-  const scale = Math.min(whole >= usual ? whole : Math.max(across, 0.72), 1.6 * usual);
+  const scale = Math.min(whole >= usual ? whole : Math.max(across, 0.72 * usual), 1.6 * usual);
   svg.style.width = `${width * scale}px`;
   svg.style.height = `${height * scale}px`;
 }
