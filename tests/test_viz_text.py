@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -150,3 +151,13 @@ def test_no_name_breaks_a_flowchart(name):
     lines = [re.sub(r"#(\d+);", lambda m: chr(int(m[1])), part) for part in label.split("<br>")]
     written = re.sub("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\ufffd", name)
     assert lines == ([part for part in written.split("\n") if part] or [" "])
+
+
+# ------------------------------------------------------------------------------------------------------------------- files
+
+
+def test_half_a_character_in_a_name_is_written_as_its_escape(tmp_path):
+    graph = leaf(1, "텐서 \ud800").graph()
+    assert graph.render(tmp_path / "x.txt").read_text("utf-8") == "텐서 \\ud800 ()\n"
+    assert json.loads(graph.render(tmp_path / "x.json").read_text("utf-8"))["nodes"][0]["name"] == "텐서 \ud800"
+    assert "텐서" in graph.render(tmp_path / "x.mmd").read_text("utf-8")
