@@ -238,7 +238,7 @@ def test_the_node_is_the_one_that_is_meant():
     (finding,) = graph.lint()
     assert {node.id: node.op for node in graph.nodes}[finding.node] == "log"
     assert str(finding).startswith(f"{finding.node} log-of-softmax: a softmax is rounded to 0")
-    assert str(graph.lint()) == str(finding)
+    assert str(graph.lint()) == repr(graph.lint()) == str(finding)
 
 
 def test_a_parameter_that_was_not_used_is_found():
