@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from steps_pages import EVIL, GRAPHS, at, leaf, small
+from steps_pages import EVIL, GRAPHS, at, leaf, net, small
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import ArgumentError, MissingError
@@ -148,11 +148,9 @@ def test_a_step_shows_the_rule_the_operands_the_upstream_gradient_and_the_runnin
 
 def test_the_gradient_flows_against_the_arrows_along_the_edges_of_the_step(show):
     page = show("small", step="#7", reduced_motion="no-preference")
-    flowing = (
-        "[...document.querySelectorAll('svg .edge.flow')].map((e) => [e.dataset.source, e.dataset.target, e.dataset.position])"
-    )
+    flowing = "[...document.querySelectorAll('svg .edge.flow')].map((e) => e.dataset.uses)"
     # o3 is x · x: both of its arrows from x, and the one to its result.
-    assert sorted(page.evaluate(flowing)) == [["i1", "o3", "0"], ["i1", "o3", "1"], ["o3", "t3", ""]]
+    assert sorted(page.evaluate(flowing)) == ["i1 o3 0", "i1 o3 1", "o3 t3 y"]
     style = "getComputedStyle(document.querySelector('svg .edge.flow path')).animationName"
     assert page.evaluate(style) == "against"
     assert show("small", step="#7").evaluate(style) == "none"
@@ -290,12 +288,79 @@ def test_an_input_that_is_drawn_many_times_shows_its_numbers_each_time(browser, 
     page.close()
 
 
+def rounds(count):
+    """x ← tanh(w x), again and again."""
+    x, w = leaf(0.5, "x"), leaf(0.9, "w")
+    for _ in range(count):
+        x = tg.tanh(w * x)
+    return x
+
+
+def deep():
+    """Blocks in a net: folded by modules, too."""
+    rng = np.random.default_rng(0)
+    inner = [tg.nn.Sequential(tg.nn.Affine(3, 3, rng=rng), tg.nn.Tanh(), tg.nn.LayerNorm(3)) for _ in range(30)]
+    return (tg.nn.Sequential(*inner)(tg.Tensor(rng.normal(size=(2, 3)), name="X")) ** 2).mean()
+
+
+@pytest.mark.parametrize("make", [small, net, lambda: rounds(60), deep])
+def test_every_node_and_every_use_has_a_place_in_the_drawing(make):
+    graph = make().graph()
+    receipt = graph.steps()
+    svg = ET.fromstring(re.search(r"<svg.*</svg>", receipt.html(), re.DOTALL)[0])
+    boxes = {g.get("id"): g.get("data-nodes").split(" ") for g in svg.iter() if g.get("data-nodes")}
+    arrows = [use for g in svg.iter() if g.get("data-uses") for use in g.get("data-uses").split(";")]
+    home = {id: box for box, ids in boxes.items() for id in ids}
+    assert home.keys() == {node.id for node in graph.nodes}
+    uses = {f"{e.source} {e.target} {'y' if e.position is None else e.position}" for e in graph.edges}
+    assert set(arrows) <= uses
+    if len(graph.nodes) <= 200:
+        assert len(boxes) == len(graph.nodes)
+        assert sorted(arrows) == sorted(uses)
+    else:
+        assert len(boxes) <= 150
+        missing = [use.split(" ") for use in uses - set(arrows)]
+        assert all(home[source] == home[target] for source, target, _ in missing)
+
+
+def test_a_large_graph_is_folded_and_lights_up_for_each_operation(browser, tmp_path):
+    receipt = rounds(60).graph().steps()
+    page = browser.new_page()
+    said = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(receipt.render(tmp_path / "rounds.html").as_uri())
+    assert "folded" in page.inner_text("#parts")
+    last = int(page.inner_text("#count").split(" ")[-1])
+    assert last == 2 * len(receipt) + 1
+    for number in (1, 2, 59, 120):
+        page.evaluate(f"show({last - len(receipt) + number})")
+        step = receipt[number - 1]
+        assert step.node in page.inner_text("#heading")
+        lit = page.evaluate("[...document.querySelectorAll('.node.now')].map((n) => n.dataset.nodes.split(' '))")
+        assert {step.node, *[part.target for part in step.contributions]} <= {id for ids in lit for id in ids}
+        assert page.locator(".edge.flow").count() >= 2
+    assert page.locator(".node").count() < 10
+    rows = dict(page.evaluate("[...document.querySelectorAll('#rows tr')].map((r) => [r.dataset.id, r.children[2].textContent])"))
+    assert {id: rows[id] for id in receipt.gradients} == {id: written(g) for id, g in receipt.gradients.items()}
+    assert said == []
+    page.close()
+
+
+def test_numbers_are_not_shown_before_they_are_computed(browser, tmp_path):
+    page = browser.new_page()
+    page.goto(deep().graph().render(tmp_path / "deep.html").as_uri())
+    assert page.locator("svg .edge text").count() > 0
+    visible = "[...document.querySelectorAll('svg text')].filter((t) => getComputedStyle(t).visibility === 'visible')"
+    texts = page.evaluate(f"{visible}.map((t) => t.textContent)")
+    assert [text for text in texts if text.startswith("grad")] == []
+    inputs = page.evaluate("[...document.querySelectorAll('.node.reached .value')].map((t) => t.textContent)")
+    assert [text for text in texts if text.startswith("value")] == inputs
+    page.close()
+
+
 def test_what_cannot_be_followed_is_refused_in_words(pages):
-    x = leaf(1.0)
-    for _ in range(101):
-        x = x + 1.0
-    with pytest.raises(ArgumentError, match=r"up to 200 nodes, and the graph has 304.*print\(graph.steps\(\)\)"):
-        x.graph().steps().html()
+    with pytest.raises(ArgumentError, match=r"up to 2,000 nodes, and the graph has 2,402.*print\(graph.steps\(\)\)"):
+        rounds(600).graph().steps().html()
     again = Receipt.from_json(pages["small"][1].to_json())
     with pytest.raises(ArgumentError, match="read from JSON and has no graph"):
         again.html()
