@@ -297,10 +297,14 @@ def rounds(count):
 
 
 def deep():
-    """Blocks in a net: folded by modules, too."""
+    """Blocks that are all different, so that modules are closed."""
     rng = np.random.default_rng(0)
-    inner = [tg.nn.Sequential(tg.nn.Affine(3, 3, rng=rng), tg.nn.Tanh(), tg.nn.LayerNorm(3)) for _ in range(30)]
-    return (tg.nn.Sequential(*inner)(tg.Tensor(rng.normal(size=(2, 3)), name="X")) ** 2).mean()
+    widths = [3 + k * k % 7 for k in range(31)]
+    blocks = [
+        tg.nn.Sequential(tg.nn.Affine(a, b, rng=rng), tg.nn.Tanh(), tg.nn.LayerNorm(b))
+        for a, b in zip(widths, widths[1:], strict=False)
+    ]
+    return (tg.nn.Sequential(*blocks)(tg.Tensor(rng.normal(size=(2, 3)), name="X")) ** 2).mean()
 
 
 @pytest.mark.parametrize("make", [small, net, lambda: rounds(60), deep])
