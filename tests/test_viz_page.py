@@ -8,6 +8,7 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -300,10 +301,7 @@ def deep():
     """Blocks that are all different, so that modules are closed."""
     rng = np.random.default_rng(0)
     widths = [3 + k * k % 7 for k in range(31)]
-    blocks = [
-        tg.nn.Sequential(tg.nn.Affine(a, b, rng=rng), tg.nn.Tanh(), tg.nn.LayerNorm(b))
-        for a, b in zip(widths, widths[1:], strict=False)
-    ]
+    blocks = [tg.nn.Sequential(tg.nn.Affine(a, b, rng=rng), tg.nn.Tanh(), tg.nn.LayerNorm(b)) for a, b in pairwise(widths)]
     return (tg.nn.Sequential(*blocks)(tg.Tensor(rng.normal(size=(2, 3)), name="X")) ** 2).mean()
 
 
@@ -355,7 +353,7 @@ def test_numbers_are_not_shown_before_they_are_computed(browser, tmp_path):
     page.goto(deep().graph().render(tmp_path / "deep.html").as_uri())
     assert page.locator("svg .edge text").count() > 0
     visible = "[...document.querySelectorAll('svg text')].filter((t) => getComputedStyle(t).visibility === 'visible')"
-    texts = page.evaluate(f"{visible}.map((t) => t.textContent)")
+    texts = page.evaluate(f"{visible}.map((t) => t.textContent.trim())")
     assert [text for text in texts if text.startswith("grad")] == []
     inputs = page.evaluate("[...document.querySelectorAll('.node.reached .value')].map((t) => t.textContent)")
     assert [text for text in texts if text.startswith("value")] == inputs
