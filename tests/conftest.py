@@ -1,4 +1,4 @@
-"""Hypothesis profiles, and the shared data that some tests read."""
+"""Hypothesis profiles, the shared data that some tests read, and the browser that some look at pages in."""
 
 import os
 from collections import Counter
@@ -24,6 +24,72 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder `shared` with MNIST's test digits does not stand beside the repository")
     return folder
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """The steps pages of some graphs, with the receipts that they were made of: a path and a receipt by name."""
+    from steps_pages import GRAPHS
+
+    folder = tmp_path_factory.mktemp("pages")
+    receipts = {name: make().graph().steps() for name, make in GRAPHS.items()}
+    return {name: (receipt.render(folder / f"{name}.html"), receipt) for name, receipt in receipts.items()}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser."""
+    from steps_pages import CHROMIUM, FLAGS
+
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'tinygrad-edu[test]'")
+    if CHROMIUM is None:
+        pytest.skip("no chromium on the PATH")
+    with api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def contexts(browser):
+    """Browser contexts by their options: making one takes longer than most tests."""
+    made = {}
+
+    def context(**options):
+        key = tuple(sorted((name, str(value)) for name, value in options.items()))
+        if key not in made:
+            made[key] = browser.new_context(**options)
+        return made[key]
+
+    return context
+
+
+@pytest.fixture
+def show(contexts, pages):
+    """Open a page; afterwards, nothing must have been asked of the network, and nothing said on the console."""
+    from steps_pages import WIDTHS
+
+    opened = []
+
+    def show(name, *, step="", width=1280, **options):
+        options = {"color_scheme": "light", "reduced_motion": "reduce"} | options
+        page = contexts(**options).new_page()
+        page.set_viewport_size({"width": width, "height": WIDTHS[width]})
+        asked, said = [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: said.append(f"dialog {dialog.message}"))
+        address = pages[name][0].as_uri()
+        page.goto(f"{address}{step}")
+        opened.append((page, address, asked, said))
+        return page
+
+    yield show
+    for page, address, asked, said in opened:
+        page.close()
+        assert {url.partition("#")[0] for url in asked} == {address}
+        assert said == []
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

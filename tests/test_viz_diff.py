@@ -101,6 +101,15 @@ def test_a_wrong_backward_is_seen_in_the_gradients():
     assert "→" in found["x"].label
 
 
+def test_a_matrix_that_changed_is_written_whole_before_and_after():
+    graphs = [(leaf([[0.25, 0.5], [0.75, 1.0]], "w") * k).sum().graph(show=("value", "grad")) for k in ([[1, 2]], [[0.125, 0.375]])]
+    found = diff(*[graph.redrawn(detail="full") for graph in graphs])
+    assert (
+        found["w"].label
+        == "w\nvalue [[0.25, 0.5],\n[0.75, 1]]\ngrad [[1, 2], [1, 2]]\n→ [[0.125, 0.375],\n[0.125, 0.375]]\nchanged"
+    )
+
+
 def test_rounding_is_no_change():
     x = leaf([0.1, 0.2, 0.3], "x")
     assert (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -277,6 +278,42 @@ def test_a_module_stands_below_the_one_before():
     names = ["0: Linear", "1: Sigmoid", "2: Linear", "3: Sigmoid"]
     spans = [[height[node.id] for node in graph.nodes if node.scope == ("Net", name)] for name in names]
     assert all(min(above) > max(below) for above, below in pairwise(spans))
+
+
+def along(position):
+    """Points along an arrow, as Graphviz writes it: where it starts and ends, and the control points of its cubic curves."""
+    ends = dict(part.split(",", 1) for part in position.split() if part[0] in "es")
+    controls = [tuple(map(float, part.split(","))) for part in position.split() if part[0] not in "es"]
+    for first in range(0, len(controls) - 1, 3):
+        a, b, c, d = np.array(controls[first : first + 4])
+        for t in np.linspace(0, 1, 20):
+            yield (1 - t) ** 3 * a + 3 * t * (1 - t) ** 2 * b + 3 * t * t * (1 - t) * c + t**3 * d
+    yield from [tuple(map(float, end.split(","))) for end in ends.values()]
+
+
+@needs_dot
+@pytest.mark.parametrize("direction", ["down", "up"])
+@pytest.mark.parametrize("detail", ["ops", "full"])
+def test_no_arrow_crosses_the_name_of_a_narrow_module(direction, detail):
+    net = tg.nn.Sequential(
+        tg.nn.Conv2d(1, 2, 3), tg.nn.ReLU(), tg.nn.MaxPool2d(2), tg.nn.Flatten(), tg.nn.Linear(8, 2), tg.nn.Sequential(tg.nn.Tanh())
+    )
+    graph = net(leaf(np.ones((1, 1, 6, 6)), "x")).graph(detail=detail, direction=direction)
+    laid_out = json.loads(graph.dot().pipe("json"))
+    names = {}
+    for frame in laid_out["objects"]:
+        if frame["name"].startswith("cluster_"):
+            x, y = map(float, frame["lp"].split(","))
+            width, height = float(frame["lwidth"]) * 72, float(frame["lheight"]) * 72
+            names[frame["label"]] = (x - width / 2, x + width / 2, y - height / 2, y + height / 2)
+    assert len(names) == 8
+    narrow = ["1: ReLU", "2: MaxPool2d", "3: Flatten", "5: Sequential", "0: Tanh"]
+    for edge in laid_out["edges"]:
+        for x, y in along(edge["pos"]):
+            for name in narrow:
+                left, right, low, high = names[name]
+                assert not (left < x < right and low < y < high), name
+    assert sum("lhead" in edge for edge in laid_out["edges"]) == 4  # the arrow into Tanh ends at the outer frame
 
 
 @needs_dot

@@ -48,10 +48,11 @@ def only_pygraphviz(tmp_path, monkeypatch):
 
 
 def fake_dot(folder: Path, script: str) -> None:
-    """A program called dot that does as the shell script says."""
+    """A program called dot that does as the Python script says: that needs no other program."""
     (folder / "bin").mkdir()
+    (folder / "bin" / "dot.py").write_text(f"import os, subprocess, sys, time\n{script}\n")
     program = folder / "bin" / "dot"
-    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{folder}/bin/dot.py" "$@"\n')
     program.chmod(0o755)
 
 
@@ -120,7 +121,9 @@ def test_a_layout_that_never_ends_is_stopped_and_folded(tmp_path, monkeypatch):
         pytest.skip("Graphviz's program dot is not installed")
     fake_dot(
         tmp_path,
-        f'cat > "{tmp_path}/in"; [ $(grep -c " id=" "{tmp_path}/in") -gt 30 ] && exec sleep 60; "{real}" $1 "{tmp_path}/in"',
+        "source = sys.stdin.buffer.read()\n"
+        "if source.count(b' id=') > 30: time.sleep(60)\n"
+        f"sys.exit(subprocess.run([{real!r}, sys.argv[1]], input=source).returncode)",
     )
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     graph = chain(90).graph()
@@ -136,7 +139,7 @@ def test_a_layout_that_never_ends_is_stopped_and_folded(tmp_path, monkeypatch):
 
 @unix_only
 def test_what_cannot_be_folded_any_further_is_given_up(tmp_path, monkeypatch):
-    fake_dot(tmp_path, "exec sleep 60")
+    fake_dot(tmp_path, "time.sleep(60)")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     (tmp_path / "g.svg").write_text("old")
     with pytest.raises(TooSlowError, match=r"dot did not lay out the graph within 0.2 s"):
@@ -148,7 +151,7 @@ def test_what_cannot_be_folded_any_further_is_given_up(tmp_path, monkeypatch):
 
 @unix_only
 def test_a_graphviz_that_fails_is_named(tmp_path, monkeypatch):
-    fake_dot(tmp_path, "cat > /dev/null; echo 'Error: no fonts at all' >&2; exit 3")
+    fake_dot(tmp_path, "sys.stdin.read(); print('Error: no fonts at all', file=sys.stderr); sys.exit(3)")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     (tmp_path / "g.svg").write_text("old")
     with pytest.raises(TinygradError, match="dot failed: Error: no fonts at all"):
@@ -175,14 +178,14 @@ def test_without_graphviz_a_notebook_shows_a_flowchart(no_graphviz):
 
 
 @unix_only
-@pytest.mark.parametrize("script", ["exit 1", "exec sleep 60", "kill -9 $$", "echo no svg"])
+@pytest.mark.parametrize("script", ["sys.exit(1)", "time.sleep(60)", "os.kill(os.getpid(), 9)", "print('no svg')"])
 def test_a_notebook_never_shows_an_error(tmp_path, monkeypatch, script):
     fake_dot(tmp_path, script)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr("tinygrad_edu.viz.output.NOTEBOOK_SECONDS", 0.3)
     bundle = (leaf(2, "x") * 3).graph()._repr_mimebundle_()
     assert bundle["text/plain"].startswith("t1 () = ×(x (), 3)")
-    assert re.search(r"\(no picture: dot (failed|did not)", bundle["text/plain"]) or script == "echo no svg"
+    assert re.search(r"\(no picture: dot (failed|did not)", bundle["text/plain"]) or script == "print('no svg')"
 
 
 @pytest.mark.parametrize("error", [TypeError, MemoryError, RecursionError, AttributeError, AssertionError])

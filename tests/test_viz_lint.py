@@ -75,6 +75,30 @@ PAIRS = {
         "tg.log_sigmoid(z)",
         lambda: tg.log1p(tg.sigmoid(logits())),
     ),
+    "log-of-softmax of the other class": (
+        lambda: tg.log(1 - tg.sigmoid(logits())),
+        "a sigmoid is rounded to 0 or 1",
+        "tg.log_sigmoid(-z)",
+        lambda: tg.log_sigmoid(-logits()),
+    ),
+    "log-plus-epsilon by a clip": (
+        lambda: tg.log(tg.clip(tg.softmax(logits()), 1e-7, 1)),
+        "a smallest value of 1e-07 bounds the loss at 16.12",
+        "tg.softmax_cross_entropy(z, labels)",
+        lambda: tg.log(tg.clip(leaf([0.5, 2.0]), 0.1, 1)),
+    ),
+    "log-plus-epsilon by a maximum": (
+        lambda: tg.log(tg.maximum(1e-7, tg.sigmoid(logits()))),
+        "a smallest value of 1e-07",
+        "tg.log_sigmoid(z)",
+        lambda: tg.log(tg.maximum(leaf([0.5, 2.0]), 1.0)),
+    ),
+    "exp-without-shift in log1p": (
+        lambda: tg.log1p(tg.exp(logits())),
+        "overflows beyond",
+        "tg.softplus",
+        lambda: tg.softplus(logits()),
+    ),
     "softmax-over-the-batch": (
         lambda: softmax_by_hand(logits(), None),
         "whole array of shape (4, 3)",
@@ -162,6 +186,18 @@ PAIRS = {
     ),
     "saturated-sigmoid": (lambda: saturated(1.0), "is flat", "1/√n", lambda: saturated(1 / 28)),
     "dead-relu": (lambda: relu_layer(-20.0), "5 of 5 units", "leaky_relu", lambda: relu_layer(0.0)),
+    "dead-relu of some units": (
+        lambda: tg.relu(leaf(np.where(np.arange(10) < 3, -1.0, 1.0) * np.ones((50, 1)))),
+        "3 of 10 units",
+        "leaky_relu",
+        lambda: tg.relu(leaf(np.where(np.arange(10) < 3, -1.0, 1.0) * np.linspace(-0.1, 1, 50)[:, None])),
+    ),
+    "dead-relu of a channel": (
+        lambda: tg.relu(leaf(np.where(np.arange(4) < 1, -1.0, 1.0)[:, None, None] * np.ones((10, 4, 5, 5)))),
+        "1 of 4 units",
+        "leaky_relu",
+        lambda: tg.relu(leaf(np.random.default_rng(0).normal(size=(10, 4, 5, 5)))),
+    ),
     "loss-grows-with-the-batch": (
         lambda: -(ONE_HOT * tg.log_softmax(logits())).sum(),
         "cross-entropy of 4 examples",
@@ -202,7 +238,7 @@ def test_the_node_is_the_one_that_is_meant():
     (finding,) = graph.lint()
     assert {node.id: node.op for node in graph.nodes}[finding.node] == "log"
     assert str(finding).startswith(f"{finding.node} log-of-softmax: a softmax is rounded to 0")
-    assert str(graph.lint()) == str(finding)
+    assert str(graph.lint()) == repr(graph.lint()) == str(finding)
 
 
 def test_a_parameter_that_was_not_used_is_found():
@@ -222,6 +258,27 @@ def test_a_net_that_is_right_has_no_finding():
     loss = tg.softmax_cross_entropy(net(x), np.arange(10))
     findings = loss.graph().lint(net)
     assert (findings, str(findings), findings.checks) == ((), "nothing found", [])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nets_that_were_just_made_have_no_finding(seed):
+    """Of small batches and many units, some are 0 for every example by accident."""
+    rng = np.random.default_rng(seed)
+    dense = tg.nn.Sequential(tg.nn.Linear(784, 50, rng=rng), tg.nn.ReLU(), tg.nn.Linear(50, 10, rng=rng))
+    image = tg.nn.Sequential(
+        tg.nn.Conv2d(1, 8, 3, rng=rng),
+        tg.nn.BatchNorm2d(8),
+        tg.nn.ReLU(),
+        tg.nn.MaxPool2d(2),
+        tg.nn.Flatten(),
+        tg.nn.Linear(72, 10, rng=rng),
+    )
+    wide = tg.nn.Sequential(tg.nn.Linear(20, 1000, rng=rng), tg.nn.ReLU(), tg.nn.Linear(1000, 10, rng=rng))
+    for net, shape in ((dense, (16, 784)), (image, (8, 1, 8, 8)), (wide, (8, 20))):
+        loss = tg.nn.functional.cross_entropy(net(rng.uniform(size=shape)), rng.integers(0, 10, shape[0]))
+        assert loss.graph().lint(net) == ()
+    scan = tg.nn.LSTM(3, 4)
+    assert (scan(rng.normal(size=(5, 2, 3)))[0] ** 2).mean().graph().lint(scan) == ()
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,50 @@ def test_a_derivative_can_be_written_with_its_own_derivative():
     same(function, {"x": x}, slope, gradient)
 
 
+def named(net):
+    """The parameters by names that no two have."""
+    for name, parameter in net.named_parameters():
+        parameter.name = f"p_{name.replace('.', '_')}"
+    return {parameter.name: parameter for parameter in net.parameters()}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_gradient_penalty_is_written_with_arrays_that_lie_in_memory_as_they_did(seed):
+    rng = np.random.default_rng(seed)
+    net = tg.nn.Sequential(tg.nn.Linear(4, 5, rng=rng), tg.nn.Tanh(), tg.nn.Linear(5, 1, rng=rng))
+    inputs = {**named(net), "X": leaf(rng.normal(size=(6, 4)), "X")}
+    net(inputs["X"]).sum().backward(create_graph=True)
+    penalty = (((inputs["X"].grad ** 2).sum(axis=1) - 1) ** 2).mean()
+    for tensor in inputs.values():
+        tensor.grad = None
+    function, gradient = written(penalty)  # of a sum, the derivative is a 1 that is repeated without being copied
+    same(function, inputs, penalty, gradient)
+
+
+@pytest.mark.parametrize("layer", [tg.nn.RNN, tg.nn.GRU, tg.nn.LSTM])
+def test_a_scan_can_be_written_after_somebody_has_looked_at_its_gradients(layer):
+    net = layer(3, 4, num_layers=2)
+    inputs = {**named(net), "x": leaf(np.random.default_rng(0).normal(size=(5, 2, 3)), "x")}
+    loss = (net(inputs["x"])[0] ** 2).mean()
+    assert len(loss.graph(show=("grad",)).steps()) > 2
+    function, gradient = written(loss)
+    same(function, inputs, loss, gradient)
+
+
+@pytest.mark.parametrize(
+    "array", [np.ones((2, 3)).T, np.broadcast_to([[1.0], [2.0]], (2, 5)), np.broadcast_to(np.eye(2), (3, 2, 2))]
+)
+def test_a_constant_lies_in_memory_as_it_did(array):
+    x = leaf(np.ones(array.shape), "x")
+    source = (x * array).graph().to_numpy_source(np.ones(array.shape))
+    line = next(line for line in source.splitlines() if line.strip().startswith("i2 = "))
+    found = eval(line.partition("= ")[2], {"np": np})
+    assert found.tolist() == array.tolist()
+    zero = [step == 0 for step in array.strides]
+    assert [step == 0 for step in found.strides] == zero
+    assert found.flags.f_contiguous == array.flags.f_contiguous
+
+
 def test_an_operation_of_the_users_can_be_written_with_its_helpers():
     def power(x, n):
         found = x

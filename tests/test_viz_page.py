@@ -1,4 +1,4 @@
-"""The steps page in a real browser: its controls, its numbers, what it shows to whom, and that it needs nothing but itself."""
+"""The steps page in a real browser: its controls, its numbers, and that it needs nothing but itself."""
 
 from __future__ import annotations
 
@@ -6,119 +6,23 @@ import base64
 import hashlib
 import json
 import re
-import shutil
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
-from pathlib import Path
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from steps_pages import EVIL, GRAPHS, at, leaf, net, small
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import ArgumentError, MissingError
-from tinygrad_edu.registry import REGISTRY
 from tinygrad_edu.viz.layout import backend
-from tinygrad_edu.viz.mathml import mathml, parts_of
 from tinygrad_edu.viz.receipt import Receipt
 from tinygrad_edu.viz.values import written
 
-EVIL = "</script><img src=x onerror=alert(1)>"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# No background traffic, and no sandbox of its own, which a container has no rights for.
-FLAGS = [f"--{flag}" for flag in ("no-sandbox", "no-first-run", "disable-gpu", "disable-quic", "disable-sync")] + [
-    "--disable-background-networking",
-    "--disable-component-update",
-]
-WIDTHS = {320: 640, 740: 720, 1280: 800, 1920: 1080}  # a phone, a frame in a notebook, a screen, a projector
-
 pytestmark = pytest.mark.skipif(backend() is None, reason="there is no Graphviz, neither the program dot nor pygraphviz")
-
-
-def leaf(data, name=None):
-    return tg.Tensor(data, requires_grad=True, name=name, dtype=float)
-
-
-def small():
-    """x is used three times, w has a name that tries to break out."""
-    x, w = leaf(3.0, "x"), leaf(2.0, EVIL)
-    return tg.sin(x * w) + x * x
-
-
-def net():
-    rng = np.random.default_rng(0)
-    net = tg.nn.Sequential(tg.nn.Affine(2, 4, rng=rng), tg.nn.Sigmoid(), tg.nn.Affine(4, 2, rng=rng))
-    loss = tg.softmax_cross_entropy(net(tg.Tensor(rng.normal(size=(4, 2)), name="X")), tg.Tensor([0, 1, 1, 0], name="t"))
-    loss.name = "loss"
-    return loss
-
-
-GRAPHS = {"small": small, "net": net}
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory) -> dict[str, tuple[Path, Receipt]]:
-    """The pages of the graphs, with the receipts that they were made of."""
-    folder = tmp_path_factory.mktemp("pages")
-    receipts = {name: make().graph().steps() for name, make in GRAPHS.items()}
-    return {name: (receipt.render(folder / f"{name}.html"), receipt) for name, receipt in receipts.items()}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'tinygrad-edu[test]'")
-    if CHROMIUM is None:
-        pytest.skip("no chromium on the PATH")
-    with api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield running
-        running.close()
-
-
-@pytest.fixture(scope="module")
-def contexts(browser):
-    """Browser contexts by their options: making one takes longer than most tests."""
-    made = {}
-
-    def context(**options):
-        key = tuple(sorted((name, str(value)) for name, value in options.items()))
-        if key not in made:
-            made[key] = browser.new_context(**options)
-        return made[key]
-
-    return context
-
-
-@pytest.fixture
-def show(contexts, pages):
-    """Open a page; afterwards, nothing must have been asked of the network, and nothing said on the console."""
-    opened = []
-
-    def show(name, *, step="", width=1280, **options):
-        options = {"color_scheme": "light", "reduced_motion": "reduce"} | options
-        page = contexts(**options).new_page()
-        page.set_viewport_size({"width": width, "height": WIDTHS[width]})
-        asked, said = [], []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: said.append(f"dialog {dialog.message}"))
-        address = pages[name][0].as_uri()
-        page.goto(f"{address}{step}")
-        opened.append((page, address, asked, said))
-        return page
-
-    yield show
-    for page, address, asked, said in opened:
-        page.close()
-        assert {url.partition("#")[0] for url in asked} == {address}
-        assert said == []
-
-
-def at(page):
-    """The step that the page says that it is at."""
-    return int(page.inner_text("#count").split(" ")[0])
 
 
 # ------------------------------------------------------------------------------------------------------------------ controls
@@ -245,149 +149,12 @@ def test_a_step_shows_the_rule_the_operands_the_upstream_gradient_and_the_runnin
 
 def test_the_gradient_flows_against_the_arrows_along_the_edges_of_the_step(show):
     page = show("small", step="#7", reduced_motion="no-preference")
-    flowing = (
-        "[...document.querySelectorAll('svg .edge.flow')].map((e) => [e.dataset.source, e.dataset.target, e.dataset.position])"
-    )
+    flowing = "[...document.querySelectorAll('svg .edge.flow')].map((e) => e.dataset.uses)"
     # o3 is x · x: both of its arrows from x, and the one to its result.
-    assert sorted(page.evaluate(flowing)) == [["i1", "o3", "0"], ["i1", "o3", "1"], ["o3", "t3", ""]]
+    assert sorted(page.evaluate(flowing)) == ["i1 o3 0", "i1 o3 1", "o3 t3 y"]
     style = "getComputedStyle(document.querySelector('svg .edge.flow path')).animationName"
     assert page.evaluate(style) == "against"
     assert show("small", step="#7").evaluate(style) == "none"
-
-
-# --------------------------------------------------------------------------------------------------------- who looks at it
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing(show, theme):
-    axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
-    script = Path(axe.__file__).with_name("axe.min.js").read_text("utf-8")
-    for name, width, steps in [("small", 1280, (2, 9)), ("net", 320, (17,)), ("small", 1920, (5,))]:
-        # The policy lets no other script run: not even this one, unless the browser is told to.
-        page = show(name, width=width, color_scheme=theme, bypass_csp=True)
-        page.evaluate(script)
-        for step in steps:
-            page.evaluate(f"location.hash = '{step}'")
-            page.wait_for_function(f"document.querySelector('#count').textContent.startsWith('{step} ')")
-            found = page.evaluate("axe.run()")
-            assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]] == []
-            assert len(found["passes"]) > 20
-
-
-LAYOUT = """() => {
-  const wrong = [];
-  const box = (e) => e.getBoundingClientRect();
-  const crosses = (a, b, by = 1) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > by
-    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > by;
-  const root = document.documentElement;
-  if (root.scrollWidth > root.clientWidth) wrong.push(`the page is ${root.scrollWidth} wide`);
-  const blocks = [...document.querySelectorAll("header, nav, section, footer")];
-  for (const [i, a] of blocks.entries()) for (const b of blocks.slice(i + 1)) {
-    if (crosses(box(a), box(b))) wrong.push(`${a.id || a.tagName} and ${b.id || b.tagName} overlap`);
-  }
-  // Nothing is wider than what it stands in; only the graph may be larger than its window, and is scrolled.
-  for (const e of document.querySelectorAll("h1, h2, h3, p, button, dt, dd, th, td, math, mtable, mtd, kbd, .rule, .key")) {
-    const [inner, outer] = [box(e), box(e.closest("section, nav, header, footer, main"))];
-    if (inner.right > outer.right + 1 || inner.left < outer.left - 1) {
-      if (!e.classList.contains("unseen")) wrong.push(`${e.tagName} ${e.textContent} is cut`);
-    }
-    const wide = e.clientWidth && e.scrollWidth > e.clientWidth + 1;
-    if (wide && !e.classList.contains("unseen")) wrong.push(`${e.tagName} ${e.textContent} overflows`);
-  }
-  const cells = [...document.querySelectorAll("#panel dd, #panel dt, #panel h2, #panel h3, #panel .rule, #all td, #all th")];
-  for (const [i, a] of cells.entries()) for (const b of cells.slice(i + 1)) {
-    if (crosses(box(a), box(b)) && !a.contains(b)) wrong.push(`${a.textContent} and ${b.textContent} overlap`);
-  }
-  const texts = [...document.querySelectorAll("#graph svg .node text")];
-  for (const [i, a] of texts.entries()) for (const b of texts.slice(i + 1)) {
-    if (crosses(box(a), box(b), 3)) wrong.push(`in the graph, ${a.textContent} and ${b.textContent} overlap`);
-  }
-  for (const text of texts) {
-    const shape = text.parentNode.querySelector("ellipse, polygon, path");
-    if (shape && (box(text).left < box(shape).left || box(text).right > box(shape).right)) {
-      wrong.push(`in the graph, ${text.textContent} is wider than its shape`);
-    }
-    if (parseFloat(getComputedStyle(text).fontSize) * box(document.querySelector("#graph svg")).width
-        / document.querySelector("#graph svg").viewBox.baseVal.width < 10) wrong.push(`${text.textContent} is too small to read`);
-  }
-  return wrong;
-}"""
-
-
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", GRAPHS)
-def test_nothing_overlaps_or_is_cut(show, name, width):
-    page = show(name, width=width)
-    last = int(page.inner_text("#count").split(" ")[-1])
-    for step in range(last + 1) if width == 320 else (0, last // 3, 2 * last // 3, last):
-        page.evaluate(f"location.hash = '{step}'")
-        page.wait_for_function(f"document.querySelector('#count').textContent.startsWith('{step} ')")
-        assert page.evaluate(LAYOUT) == []
-
-
-def test_every_formula_of_the_library_fits_on_a_phone(show):
-    page = show("small", width=320, bypass_csp=True)
-    formulas = [mathml(part, op.operands) for op in REGISTRY.values() for part in parts_of(op.formula)]
-    wide = page.evaluate(
-        """(formulas) => {
-          const wrong = [];
-          for (const one of formulas) {
-            document.getElementById("rule").replaceChildren(formula(one));
-            const [inside, around] = ["rule", "panel"].map((id) => document.getElementById(id));
-            const room = around.getBoundingClientRect().right;
-            const beyond = [...inside.querySelectorAll("math")].filter((m) => m.getBoundingClientRect().right > room);
-            if (beyond.length) wrong.push(inside.textContent);
-          }
-          return wrong;
-        }""",
-        formulas,
-    )
-    assert len(formulas) > 400
-    assert wide == []
-
-
-def test_the_layout_check_notices(show):
-    page = show("small", bypass_csp=True)
-    page.keyboard.press("End")
-    page.add_style_tag(content="dd { margin-left: -8rem !important; white-space: nowrap } #all { margin-top: -6rem }")
-    wrong = page.evaluate(LAYOUT)
-    assert any("panel and all overlap" in line for line in wrong)
-    assert any("g, upstream" in line for line in wrong)
-
-
-def test_the_operation_of_the_step_is_scrolled_into_view(show):
-    page = show("net", width=320)
-    for step in range(1, 18):
-        page.keyboard.press("ArrowRight")
-        inside = page.evaluate(
-            "(() => { const n = document.querySelector('svg .node.now').getBoundingClientRect();"
-            " const o = document.querySelector('#graph').getBoundingClientRect();"
-            " return n.bottom > o.top && n.top < o.bottom && n.right > o.left && n.left < o.right; })()"
-        )
-        assert inside, step
-    assert page.evaluate("window.scrollY") == 0
-
-
-def test_a_screen_reader_is_told_one_line_for_each_step(show, pages):
-    page = show("small", step="#9")
-    assert page.get_attribute("#say", "role") == "status"
-    assert (
-        page.inner_text("#say") == f"Step 9 of 9. Backward through multiply: x (i1) gets 1.92, in all 7.92; {EVIL} (i2) gets 2.881."
-    )
-    assert page.get_attribute("#node-i1", "aria-label") == "x (i1), leaf, value 3, gradient 7.92"
-    assert page.get_attribute("#node-o1", "aria-label") == "operation multiply"
-    assert page.locator("svg title").count() == 0
-
-
-def test_the_theme_follows_the_system_and_can_be_changed(show):
-    background = "getComputedStyle(document.body).backgroundColor"
-    light, dark = show("small"), show("small", color_scheme="dark")
-    assert light.evaluate(background) == "rgb(255, 255, 255)"
-    assert dark.evaluate(background) == "rgb(20, 22, 27)"
-    assert (light.inner_text("#theme"), dark.inner_text("#theme")) == ("Dark", "Light")
-    light.click("#theme")
-    assert light.evaluate(background) == "rgb(20, 22, 27)"
-    assert light.inner_text("#theme") == "Light"
 
 
 # ------------------------------------------------------------------------------------------------------------- safe and alone
@@ -522,12 +289,80 @@ def test_an_input_that_is_drawn_many_times_shows_its_numbers_each_time(browser, 
     page.close()
 
 
+def rounds(count):
+    """x ← tanh(w x), again and again."""
+    x, w = leaf(0.5, "x"), leaf(0.9, "w")
+    for _ in range(count):
+        x = tg.tanh(w * x)
+    return x
+
+
+def deep():
+    """Blocks that are all different, so that modules are closed."""
+    rng = np.random.default_rng(0)
+    widths = [3 + k * k % 7 for k in range(31)]
+    blocks = [tg.nn.Sequential(tg.nn.Affine(a, b, rng=rng), tg.nn.Tanh(), tg.nn.LayerNorm(b)) for a, b in pairwise(widths)]
+    return (tg.nn.Sequential(*blocks)(tg.Tensor(rng.normal(size=(2, 3)), name="X")) ** 2).mean()
+
+
+@pytest.mark.parametrize("make", [small, net, lambda: rounds(60), deep])
+def test_every_node_and_every_use_has_a_place_in_the_drawing(make):
+    graph = make().graph()
+    receipt = graph.steps()
+    svg = ET.fromstring(re.search(r"<svg.*</svg>", receipt.html(), re.DOTALL)[0])
+    boxes = {g.get("id"): g.get("data-nodes").split(" ") for g in svg.iter() if g.get("data-nodes")}
+    arrows = [use for g in svg.iter() if g.get("data-uses") for use in g.get("data-uses").split(";")]
+    home = {id: box for box, ids in boxes.items() for id in ids}
+    assert home.keys() == {node.id for node in graph.nodes}
+    uses = {f"{e.source} {e.target} {'y' if e.position is None else e.position}" for e in graph.edges}
+    assert set(arrows) <= uses
+    if len(graph.nodes) <= 200:
+        assert len(boxes) == len(graph.nodes)
+        assert sorted(arrows) == sorted(uses)
+    else:
+        assert len(boxes) <= 150
+        missing = [use.split(" ") for use in uses - set(arrows)]
+        assert all(home[source] == home[target] for source, target, _ in missing)
+
+
+def test_a_large_graph_is_folded_and_lights_up_for_each_operation(browser, tmp_path):
+    receipt = rounds(60).graph().steps()
+    page = browser.new_page()
+    said = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(receipt.render(tmp_path / "rounds.html").as_uri())
+    assert "folded" in page.inner_text("#parts")
+    last = int(page.inner_text("#count").split(" ")[-1])
+    assert last == 2 * len(receipt) + 1
+    for number in (1, 2, 59, 120):
+        page.evaluate(f"show({last - len(receipt) + number})")
+        step = receipt[number - 1]
+        assert step.node in page.inner_text("#heading")
+        lit = page.evaluate("[...document.querySelectorAll('.node.now')].map((n) => n.dataset.nodes.split(' '))")
+        assert {step.node, *[part.target for part in step.contributions]} <= {id for ids in lit for id in ids}
+        assert page.locator(".edge.flow").count() >= 2
+    assert page.locator(".node").count() < 10
+    rows = dict(page.evaluate("[...document.querySelectorAll('#rows tr')].map((r) => [r.dataset.id, r.children[2].textContent])"))
+    assert {id: rows[id] for id in receipt.gradients} == {id: written(g) for id, g in receipt.gradients.items()}
+    assert said == []
+    page.close()
+
+
+def test_numbers_are_not_shown_before_they_are_computed(browser, tmp_path):
+    page = browser.new_page()
+    page.goto(deep().graph().render(tmp_path / "deep.html").as_uri())
+    assert page.locator("svg .edge text").count() > 0
+    visible = "[...document.querySelectorAll('svg text')].filter((t) => getComputedStyle(t).visibility === 'visible')"
+    texts = page.evaluate(f"{visible}.map((t) => t.textContent.trim())")
+    assert [text for text in texts if text.startswith("grad")] == []
+    inputs = page.evaluate("[...document.querySelectorAll('.node.reached .value')].map((t) => t.textContent)")
+    assert [text for text in texts if text.startswith("value")] == inputs
+    page.close()
+
+
 def test_what_cannot_be_followed_is_refused_in_words(pages):
-    x = leaf(1.0)
-    for _ in range(101):
-        x = x + 1.0
-    with pytest.raises(ArgumentError, match=r"up to 200 nodes, and the graph has 304.*print\(graph.steps\(\)\)"):
-        x.graph().steps().html()
+    with pytest.raises(ArgumentError, match=r"up to 2,000 nodes, and the graph has 2,402.*print\(graph.steps\(\)\)"):
+        rounds(600).graph().steps().html()
     again = Receipt.from_json(pages["small"][1].to_json())
     with pytest.raises(ArgumentError, match="read from JSON and has no graph"):
         again.html()

@@ -154,7 +154,7 @@ def _by_definition(which: int) -> Any:
     reference=_plain_conv,
 )
 def conv(x: Array, w: Array, /, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Array:
-    """y[n, o, i] = Σ x[n, c, s i + d k − p] w[o, c, k]        ∂L/∂x, ∂L/∂w = of g as conv_input and conv_weight say
+    """y[n, o, i] = Σ x[n, c, s i + d k − p] w[o, c, k]        ∂L/∂x = conv_input(g, w)        ∂L/∂w = conv_weight(x, g)
 
     x (N, C, …) with any number of spatial axes, w (O, C / groups, …) gives y (N, O, …). ``stride`` s, ``padding`` p (zeros on both
     sides) and ``dilation`` d are integers or one for each spatial axis. With ``groups``, the channels and the filters are in as

@@ -267,8 +267,8 @@ def _grows(change: Callable[[float], float], size: float, analytic: float) -> bo
 
 
 def _steep(change: Callable[[float], float], size: float, analytic: float) -> bool:
-    """Whether difference quotients grow, and the analytic derivative is so much larger still that it may be the slope of what happens
-    within a shorter step."""
+    """Whether difference quotients grow, and the analytic derivative is so much larger still that it may be the slope of what
+    happens within a shorter step."""
     with np.errstate(all="ignore"):
         growing = [c for a, b, c in _quotients(change, size) if a and b and 2 < b / a < np.inf and 2 < c / b < np.inf]
     return any(0 < 1e3 * c / analytic < 1 for c in growing if analytic)

@@ -22,7 +22,9 @@ SMALL = 1e-3  # an ε, which is added so that a logarithm is never of 0
 TINY = 1e-8  # what a square root's operand is near 0 by, relative to 1
 FLAT = 0.01  # a sigmoid that is so near to 0 or 1 learns a hundred times slower
 MANY = 0.5  # the part of the elements from which on it matters
-BATCH = 8  # examples, of which it is no accident any more that a unit is 0 for all
+BATCH = 8  # examples, of which it is no accident any more that a layer is 0 for all
+FAR = 4.0  # standard deviations, beyond which a unit sees no example
+FEW = 0.1  # the part of a layer that may be dead: of the units of a layer that learns, some are always far away
 MOVING = frozenset(
     "broadcast_to reshape expand_dims squeeze transpose matrix_transpose swapaxes cast getitem take _alias".split()  # noqa: SIM905
 )
@@ -57,10 +59,15 @@ def _log_of_softmax(node: Node, look: Look) -> Iterator[tuple[str, str]]:
             "derivative 1 / 0",
             f"tg.log_softmax({look.name(of[0])}{axis}); or, with the loss, tg.softmax_cross_entropy({look.name(of[0])}, labels)",
         )
-    elif look.is_op(p, "sigmoid"):
+        return
+    sign = ""
+    if look.is_op(p, "subtract") and _is(look.constant(look.operands[p][0]), 1):  # 1 − σ(z) is σ(−z)
+        p, sign = look.operand(p, 1), "-"
+    if look.is_op(p, "sigmoid"):
         yield (
             "a sigmoid is rounded to 0 or 1 far from 0, and the logarithm is then -inf, or exactly 0 with a derivative of 0",
-            f"tg.log_sigmoid({look.name(look.operand(p, 0))})",
+            f"tg.log_sigmoid({sign}{look.name(look.operand(p, 0))}); or, with the loss, "
+            "tg.nn.functional.binary_cross_entropy_with_logits",
         )
 
 
@@ -68,27 +75,34 @@ def _log_of_softmax(node: Node, look: Look) -> Iterator[tuple[str, str]]:
 def _log_plus_epsilon(node: Node, look: Look) -> Iterator[tuple[str, str]]:
     if node.op.name not in LOGARITHMS:
         return
-    total = look.operand(node, 0)
-    if not look.is_op(total, "add"):
-        return
-    for p, epsilon in ((0, 1), (1, 0)):
-        small = look.constant(look.operands[total][epsilon])
-        if small is None or small.size != 1 or not 0 < small.item() <= SMALL:
-            continue
-        probability = look.operand(total, p)
-        of = look.softmax(probability)
+    for p, epsilon, how in _kept_from_zero(look.operand(node, 0), look):
+        of = look.softmax(p)
         write = (
             f"tg.softmax_cross_entropy({look.name(of[0])}, labels), or tg.log_softmax({look.name(of[0])})"
             if of
-            else f"tg.log_sigmoid({look.name(look.operand(probability, 0))})"
-            if look.is_op(probability, "sigmoid")
+            else f"tg.log_sigmoid({look.name(look.operand(p, 0))})"
+            if look.is_op(p, "sigmoid")
             else "tg.xlogy(t, p) where the factor t may be 0; or compute ln p from what p was made of"
         )
         yield (
-            f"adding {small.item():g} bounds the loss at {-np.log(small.item()):.4g}, so that the loss and its derivative are "
-            "another function's: a confident mistake gets no gradient, and in float32 the loss can be negative",
+            f"{how} {epsilon:g} bounds the loss at {-np.log(epsilon):.4g}, so that the loss and its derivative are another "
+            "function's: a confident mistake gets no gradient"
+            + (", and in float32 the loss can be negative" if how == "adding" else ""),
             write,
         )
+
+
+def _kept_from_zero(vertex: Any, look: Look) -> Iterator[tuple[Any, float, str]]:
+    """If a tensor is p + ε, max(p, ε) or clip(p, ε): what p is, and ε, and what was done."""
+    found: list[tuple[Any, Any, str]] = []
+    if look.is_op(vertex, "add", "maximum"):
+        how = "adding" if vertex.op.name == "add" else "a smallest value of"
+        found = [(look.operand(vertex, p), look.constant(look.operands[vertex][1 - p]), how) for p in (0, 1)]
+    elif look.is_op(vertex, "_clip"):
+        found = [(look.operand(vertex, 0), vertex.params["min"], "a smallest value of")]
+    for p, epsilon, how in found:
+        if epsilon is not None and np.size(epsilon) == 1 and 0 < np.asarray(epsilon).item() <= SMALL:
+            yield p, np.asarray(epsilon).item(), how
 
 
 @check("softmax-over-the-batch")
@@ -126,7 +140,7 @@ def _exp_without_shift(node: Node, look: Look) -> Iterator[tuple[str, str]]:
                 f"{overflows}, and the {made} of large numbers is then nan or inf",
                 f"tg.{made}({look.name(x)}), which subtracts the maximum",
             )
-    elif "add" in names and any(_is_one_plus(user, node, look) for user in uses):
+    elif "log1p" in names or any(_is_one_plus(user, node, look) for user in uses):
         inside = look.operand(x, 0) if look.is_op(x, "negative") else x
         yield (
             f"{overflows}; then 1 + eˣ is inf, with a warning",
@@ -148,8 +162,12 @@ def _is_one_plus(node: Node, exponential: Any, look: Look) -> bool:
         return False
     other = [vertex for vertex in look.operands[node] if look.source(vertex) is not exponential]
     value = look.constant(other[0]) if len(other) == 1 else None
-    after = {user.op.name for user in look.users[node]}
-    return value is not None and value.size == 1 and value.item() == 1 and bool(after & {"divide", "reciprocal", "log"})
+    return _is(value, 1) and bool({user.op.name for user in look.users[node]} & {"divide", "reciprocal", "log"})
+
+
+def _is(value: Any, number: float) -> bool:
+    """Whether a constant is this one number."""
+    return value is not None and value.size == 1 and bool(value.item() == number)
 
 
 # ------------------------------------------------------------------------------------------------- infinite derivatives
@@ -261,16 +279,22 @@ def _saturated(node: Node, look: Look) -> Iterator[tuple[str, str]]:
 
 @check("dead-relu")
 def _dead(node: Node, look: Look) -> Iterator[tuple[str, str]]:
-    y = look.values.get(node) if node.op.name == "relu" else None
-    if y is None or not y.size:
+    x = look.values.get(look.operands[node][0]) if node.op.name == "relu" else None
+    if x is None or x.size < BATCH:
         return
-    batched = y.ndim > 1 and y.shape[0] >= BATCH
-    dead = np.sum(np.all(y == 0, axis=0)) if batched else np.sum(y == 0)
-    units = y[0].size if batched else y.size
-    if dead == units or (batched and dead):
+    dead: Any = x <= 0
+    most = 1.0
+    if x.ndim > 1 and x.shape[0] >= BATCH:
+        # A unit is a channel of an image, and else the last axis. It is dead if no example, here or elsewhere, is near to it.
+        unit = 1 if x.ndim > 3 else x.ndim - 1
+        examples = tuple([axis for axis in range(x.ndim) if axis != unit])
+        dead = dead.all(axis=examples)
+        if not dead.all():
+            dead, most = dead & (x.mean(axis=examples) <= -FAR * x.std(axis=examples)), FEW
+    if np.mean(dead) >= most:
         yield (
-            f"{dead} of {units} units are 0 for every example: their derivative is 0, so that nothing behind them learns, now or "
-            "later",
+            f"{np.sum(dead)} of {dead.size} units are 0 for every example: their derivative is 0, so that nothing behind them "
+            "learns, now or later",
             "a smaller learning rate, weights scaled by √(2/n), or tg.leaky_relu, whose derivative is nowhere 0",
         )
 

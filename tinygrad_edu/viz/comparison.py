@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError
-from tinygrad_edu.viz.structure import GraphEdge, GraphNode
+from tinygrad_edu.viz.structure import GraphEdge, GraphNode, rows
 
 if TYPE_CHECKING:
     from tinygrad_edu.viz.graph import Graph
@@ -153,7 +153,7 @@ class Comparison:
         assert node is not None
         label = node.label
         if old and new and old.label != new.label:
-            label = "\n".join(merged_lines(old.label.split("\n"), new.label.split("\n")))
+            label = "\n".join(merged_lines(facts_of(old.label), facts_of(new.label)))
         if change and node.kind == "tensor":
             label = f"{label}\n{change}"
         symbol = new.symbol if new else node.symbol
@@ -191,11 +191,29 @@ def close(one: Any, other: Any) -> bool:
     return bool(np.allclose(one, other, rtol=tolerance, atol=tolerance * scale, equal_nan=True))
 
 
+MATRIX = ("value [", "grad [")
+
+
+def facts_of(label: str) -> list[str]:
+    """The lines of a label, a matrix whose rows stand below each other as one."""
+    found: list[str] = []
+    for line in label.split("\n"):
+        if found and found[-1].startswith(MATRIX) and found[-1].endswith("],") and line.startswith("["):
+            found[-1] += f" {line}"
+        else:
+            found.append(line)
+    return found
+
+
 def merged_lines(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
     """The lines of the new label, each that is another than before with what it was."""
     for one, other in zip_longest_pairs(old, new):
         if one == other or not one:
-            yield other or ""
+            yield rows(other) if (other or "").startswith(MATRIX) else other or ""
+        elif one.startswith(MATRIX):
+            word = one.partition("[")[0]
+            before, after = rows(one), rows((other or "nothing").removeprefix(word))
+            yield f"{before}\n→ {after}" if "\n" in before + after else f"{before} → {after}"
         else:
             words = [word for word in ("value ", "grad ", "‖grad‖ ") if one.startswith(word) and (other or "").startswith(word)]
             yield f"{one} → {(other or 'nothing').removeprefix(*words or [''])}"

@@ -1,40 +1,12 @@
-"""What an operation costs: floating-point operations, and memory that is kept for backward."""
+"""What an operation costs: the memory that it keeps for backward, and how costs are written."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.graph import RELEASED, Node, owner_of
-
-# Families of operations, by the file that they stand in: those that only move data, and those that look at each element once.
-MOVING = frozenset({"shape", "indexing", "joining", "splitting", "moving", "diagonals", "windows", "select", "updates"})
-READING = frozenset({"reduction", "cumulative", "norm", "nan", "statistics", "differences"})
-
-
-def flops(node: Node, operands: Sequence[Any]) -> int | None:
-    """The floating-point operations of a node's forward as they are usually counted, or None where that is not known; see
-    `Graph.summary`."""
-    op = node.op
-    size = math.prod(node.shape)
-    if op.elementwise:
-        return size
-    *_, family = (op.function.__module__ or "").split(".")
-    if not op.ours:
-        return None
-    if family in MOVING:
-        return 0
-    sizes = [math.prod(operand.shape) for operand in operands]
-    if family in READING:
-        return sum(sizes) if size <= sum(sizes) else 0  # Repeat, the adjoint of Sum, moves data
-    if op.name == "matmul":
-        return 2 * size * int(operands[0].shape[-1])
-    if op.name == "tensordot":  # every index stands in two of the three arrays
-        return 2 * math.isqrt(sizes[0] * sizes[1] * size)
-    return None
 
 
 def bytes_kept(order: list[Node]) -> dict[Any, int]:

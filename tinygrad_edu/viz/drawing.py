@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +54,8 @@ def draw(picture: Picture, options: Options) -> graphviz.Digraph:
         drawing.attr(nslimit=EFFORT, nslimit1=EFFORT)
     frames: dict[Path, Any] = {(): drawing}
     warmth = warmth_of(picture)
+    ranks = depths(picture.arrows)
+    narrow = columns(picture.boxes.values(), ranks) if options.direction in ("down", "up") else {}
     named = {arrow.target for arrow in picture.arrows if arrow.operand}  # where it matters which operand is which
     for id, box in picture.boxes.items():
         for depth in range(1, len(box.path) + 1):
@@ -66,15 +68,34 @@ def draw(picture: Picture, options: Options) -> graphviz.Digraph:
         frames[box.path].node(id, label=text("\n".join(box.lines)), id=id, **style)
     for path in sorted(frames, key=len, reverse=True)[:-1]:  # a box is complete before it is put into the one around it
         frames[path[:-1]].subgraph(frames[path])
-    heat, ranks = heat_of(picture.arrows), depths(picture.arrows)
+    heat = heat_of(picture.arrows)
     for number, arrow in enumerate(picture.arrows):
         spine = ranks[arrow.source] + 1 == ranks[arrow.target]
         style = line(arrow, picture, theme, heat.get(number), spine)
         label = "\n".join(words(arrow) if not large else arrow.lines)
         if label:
             style["xlabel" if large else "label"] = text(f" {label} ".replace("\n", " \n "))
+        end = entered(picture.boxes[arrow.source], picture.boxes[arrow.target], narrow)
+        if end:
+            style["lhead"] = frames[end].name
         drawing.edge(arrow.source, arrow.target, id=f"e{number + 1}", **style)
     return drawing
+
+
+def columns(boxes: Iterable[Box], ranks: Mapping[str, int]) -> dict[Path, str]:
+    """The frames in which no box stands beside another, and the box that stands first in each. An arrow into it would cross the
+    frame's name, and ends at the frame instead."""
+    found: dict[Path, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for box in boxes:
+        for depth in range(1, len(box.path) + 1):
+            found[box.path[:depth]][ranks.get(box.id, 0)].append(box.id)
+    return {path: rows[min(rows)][0] for path, rows in found.items() if all(len(row) == 1 for row in rows.values())}
+
+
+def entered(source: Box, target: Box, narrow: Mapping[Path, str]) -> Path | None:
+    """The outermost frame that an arrow ends at."""
+    paths = [target.path[:depth] for depth in range(1, len(target.path) + 1)]
+    return next((path for path in paths if narrow.get(path) == target.id and source.path[: len(path)] != path), None)
 
 
 def frame(entry: Any, theme: Theme) -> dict[str, str]:

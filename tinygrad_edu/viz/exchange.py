@@ -20,7 +20,7 @@ def as_json(nodes: Sequence[GraphNode], edges: Sequence[GraphEdge], indent: int 
     """The graph in JSON. What is None or empty is left out."""
     content = {"nodes": [facts(node) for node in nodes], "edges": [facts(edge) for edge in edges]}
     plain = {kind: [{name: simple(value) for name, value in entry.items()} for entry in many] for kind, many in content.items()}
-    return json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=indent).encode(errors="replace").decode() + "\n"
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=indent).encode(errors="backslashreplace").decode() + "\n"
 
 
 def as_networkx(nodes: Sequence[GraphNode], edges: Sequence[GraphEdge]) -> Any:

@@ -43,12 +43,12 @@ def writer_of(path: str | os.PathLike[str]) -> Writer:
 
 
 def write(content: str | bytes, path: Path) -> Path:
-    """Write a file, and return its path."""
+    """Write a file, and return its path. Half a surrogate pair, which a name may hold, becomes its escape."""
     target = Path(os.path.realpath(path))  # so that a link stays one, and the file that it points to is replaced
     temporary = target.with_name(f".{uuid4().hex}.tmp")
     try:
         try:
-            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+            temporary.write_bytes(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)

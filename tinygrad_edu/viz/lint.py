@@ -48,8 +48,7 @@ class Findings(tuple[Finding, ...]):
     def __str__(self) -> str:
         return "\n".join(map(str, self)) or "nothing found"
 
-    def __repr__(self) -> str:
-        return f"Findings({len(self)})"
+    __repr__ = __str__  # the last line of a notebook's cell
 
     @property
     def checks(self) -> list[str]:

@@ -79,8 +79,10 @@ class Output:
         the time of the forward. A graph of more than ``max_nodes`` boxes is folded, as in a picture.
 
         Floating-point operations are counted as is usual: an element-wise operation, whichever it is, takes one for each element of
-        its result, a reduction one for each element that it reads, a product of matrices two for each multiplication, and moving
-        data none. What is not known, as for an operation of your own, is a question mark and not part of the total.
+        its result, a reduction one for each element that it reads, a softmax or a cross-entropy five, a product of matrices, an
+        einsum or a convolution two for each multiplication, a Fourier transform 5 n log₂ n, and moving data none. What is not
+        known, as for a sort, a singular value decomposition, or an operation of your own, is a question mark and not part of the
+        total.
 
         >>> import numpy as np
         >>> import tinygrad_edu as tg

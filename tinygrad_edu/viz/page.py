@@ -12,22 +12,18 @@ import hashlib
 import html
 import json
 import re
-import xml.etree.ElementTree as ET
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError
-from tinygrad_edu.viz.drawing import UNWRITABLE
-from tinygrad_edu.viz.layout import lay_out
 from tinygrad_edu.viz.mathml import mathml
-from tinygrad_edu.viz.options import Options
+from tinygrad_edu.viz.page_drawing import clean, drawing, is_folded
 from tinygrad_edu.viz.receipt_text import as_text
-from tinygrad_edu.viz.values import written
+from tinygrad_edu.viz.values import short, written
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -35,12 +31,10 @@ if TYPE_CHECKING:
     from tinygrad_edu.viz.receipt import Receipt, Step
     from tinygrad_edu.viz.structure import GraphNode
 
-MOST = 200  # nodes, beyond which nobody finds the one that is meant
-LONGEST = 24  # characters of a name that a drawing has room for; the tables have the whole
+MOST = 2000  # nodes, beyond which nobody goes through the steps
 MOST_ELEMENTS = 32  # of a matrix that is written out
 PHONE = 32  # digits that have room beside each other on a phone
 GUTTER = 1.6  # digits that would have room between two columns
-SVG = "http://www.w3.org/2000/svg"
 SECONDS = 10.0  # the longest that Graphviz may take
 HERE = Path(__file__).parent
 
@@ -52,11 +46,11 @@ def page(receipt: Receipt, seconds: float = SECONDS) -> str:
         raise ArgumentError("html: the receipt was read from JSON and has no graph to draw; write the page where the graph is")
     if len(graph.nodes) > MOST:
         raise ArgumentError(
-            f"a page can be followed up to {MOST} nodes, and the graph has {len(graph.nodes)}: take a smaller batch of steps, "
-            "such as the loss of one layer or one time step, or print(graph.steps()), which has no limit"
+            f"a page can be followed up to {MOST:,} nodes, and the graph has {len(graph.nodes):,}: take less of it, such as one "
+            "layer or a few time steps, or print(graph.steps()), which has no limit"
         )
     style, script = [(HERE / f"steps.{suffix}").read_text("utf-8") for suffix in ("css", "js")]
-    title = f"Backpropagation from {_clean(receipt.called(receipt.root))}"
+    title = f"Backpropagation from {clean(receipt.called(receipt.root))}"
     texts = {
         "policy": f"default-src 'none'; img-src data:; script-src {_hash(script)}; style-src {_hash(style)}; "
         "base-uri 'none'; form-action 'none'",
@@ -71,11 +65,6 @@ def page(receipt: Receipt, seconds: float = SECONDS) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda place: texts[place[1]], (HERE / "steps.html").read_text("utf-8"))
 
 
-def _clean(text: str) -> str:
-    """Text without what neither HTML nor XML has a place for."""
-    return UNWRITABLE.sub("\ufffd", text)
-
-
 def page_of(graph: Graph, seconds: float) -> str:
     """The page of a graph, for ``render``."""
     return page(graph.steps(), seconds)
@@ -84,7 +73,7 @@ def page_of(graph: Graph, seconds: float) -> str:
 def in_a_frame(receipt: Receipt, height: int = 720) -> str:
     """The page within another one: a frame that may run its own script, and neither reach the page around it nor the network."""
     inside = html.escape(page(receipt))
-    about = f"Backpropagation from {html.escape(_clean(receipt.called(receipt.root)))}, step by step"
+    about = f"Backpropagation from {html.escape(clean(receipt.called(receipt.root)))}, step by step"
     return (
         f'<iframe sandbox="allow-scripts" title="{about}" srcdoc="{inside}" '
         f'style="width: 100%; height: {height}px; border: 1px solid #c3c7d0;"></iframe>'
@@ -117,7 +106,8 @@ def trace(receipt: Receipt, graph: Graph) -> dict[str, Any]:
             "kind": "start",
             "heading": "Before anything is computed",
             "note": "Only the inputs have values. The next steps compute forward, in the order of the program; then the gradients "
-            "flow backward, against the arrows.",
+            "flow backward, against the arrows."
+            + (" The graph is folded: a box stands for several operations, and lights up for each." if is_folded(graph) else ""),
             "say": "Only the inputs have values.",
         },
         *forward,
@@ -210,100 +200,3 @@ def value(array: Array) -> dict[str, Any]:
         if sum(GUTTER + max(map(len, column)) for column in zip(*rows, strict=True)) > PHONE:
             rows = None
     return {"text": written(array), "short": short(array), "rows": rows}
-
-
-def short(array: Array) -> str:
-    """An array in so few characters that a node of a drawing has room for them."""
-    if array.size == 1 or array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-        return written(array) if array.size == 1 else f"{array.size} numbers"
-    if array.ndim == 1 and array.size <= 3:
-        return f"[{', '.join(f'{x:.3g}' for x in array.tolist())}]"
-    low, high = (f"{x:.3g}" for x in (array.min(), array.max())) if array.size else ("", "")
-    return f"all {low}" if low == high else f"{low} … {high}"
-
-
-# ----------------------------------------------------------------------------------------------------------------- the drawing
-
-
-def drawing(receipt: Receipt, graph: Graph, seconds: float) -> str:
-    """The graph as SVG, whose nodes and edges say which ones they are."""
-    longest = _longest(receipt)
-    nodes = tuple([replace(node, formula=None, label=_label(node, receipt, longest)) for node in graph.nodes])
-    drawn = graph._with(nodes=nodes, show=(), options=Options(detail="full", max_nodes=None))
-    picture = lay_out(drawn.dot().source, "svg", seconds).decode()
-    return _marked(picture, {node.id: node for node in graph.nodes}, graph, longest, receipt)
-
-
-def _longest(receipt: Receipt) -> dict[str, str]:
-    """The longest gradient that a tensor ever shows: the drawing leaves room for it."""
-    texts: dict[str, list[str]] = defaultdict(list, {receipt.root: [short(receipt.seed)]})
-    for step in receipt.steps:
-        for part in step.contributions:
-            texts[part.target].append(short(part.total))
-    return {id: max(reversed(found), key=len) for id, found in texts.items()}
-
-
-def _label(node: GraphNode, receipt: Receipt, longest: Mapping[str, str]) -> str:
-    if node.kind == "op":
-        return node.label
-    known = receipt.tensors[node.id].value
-    name = node.name if not node.name or len(node.name) <= LONGEST else f"{node.name[: LONGEST - 1]}…"
-    title = f"{name}  {node.shape}" if name and node.shape else name or (str(node.shape) if node.shape else "")
-    lines = [*([title] if title else []), *([] if known is None else [f"value {short(known)}"])]
-    return "\n".join([*lines, *([f"grad {longest[node.id]}"] if node.id in longest else [])])
-
-
-def _marked(picture: str, nodes: Mapping[str, GraphNode], graph: Graph, longest: Mapping[str, str], receipt: Receipt) -> str:
-    """The SVG that Graphviz made, with the ids of the graph on its groups; and without what a page has no use for: sizes, which the
-    script sets, a white background, and titles, which would cover the numbers."""
-    ET.register_namespace("", SVG)
-    svg = ET.fromstring(re.sub(r"<!DOCTYPE[^>]*>", "", picture))
-    positions: dict[tuple[str, str], list[int | None]] = defaultdict(list)
-    for edge in graph.edges:
-        positions[edge.source, edge.target].append(edge.position)
-    for name in ("width", "height"):
-        svg.attrib.pop(name, None)
-    svg.set("role", "group")
-    svg.set("aria-label", f"The graph of {_clean(receipt.called(receipt.root))}")
-    groups = list(svg.iter(f"{{{SVG}}}g"))
-    for group in groups:
-        kind = group.get("class")
-        group.attrib.pop("id", None)
-        title = group.find(f"{{{SVG}}}title")
-        drawn = "" if title is None else title.text or ""
-        if title is not None:
-            group.remove(title)
-        if kind == "graph":
-            for polygon in group.findall(f"{{{SVG}}}polygon"):
-                group.remove(polygon)
-        elif kind == "node":
-            # In a large graph an input is drawn several times: i3, i3_1, i3_2.
-            node = nodes[drawn if drawn in nodes else drawn.rpartition("_")[0]]
-            group.set("id", f"node-{drawn}")
-            group.set("data-id", node.id)
-            group.set("class", f"node {node.role or 'op'}")
-            group.set("role", "img")
-            group.set("aria-label", f"operation {node.op}" if node.kind == "op" else _clean(receipt.called(node.id)))
-            # A copy says last which use it is for.
-            lines = group.findall(f"{{{SVG}}}text")
-            _mark_lines(lines if drawn in nodes else lines[:-1], node, receipt, longest)
-        elif kind == "edge":
-            source, _, target = drawn.partition("->")
-            source = source if source in nodes else source.rpartition("_")[0]
-            several = positions[source, target]
-            position = several.pop(0) if len(several) > 1 else several[0]
-            group.set("id", f"edge-{drawn.replace('->', '-')}-{'y' if position is None else position}")
-            group.set("data-source", source)
-            group.set("data-target", target)
-            group.set("data-position", "" if position is None else str(position))
-            group.set("aria-hidden", "true")
-    return ET.tostring(svg, encoding="unicode")
-
-
-def _mark_lines(lines: list[Any], node: GraphNode, receipt: Receipt, longest: Mapping[str, str]) -> None:
-    """Tell the lines with the value and the gradient, which are the last ones: a name may say anything."""
-    if node.kind == "op":
-        return
-    ends = [*(["value"] if receipt.tensors[node.id].value is not None else []), *(["grad"] if node.id in longest else [])]
-    for line, kind in zip(lines[len(lines) - len(ends) :], ends, strict=True):
-        line.set("class", kind)

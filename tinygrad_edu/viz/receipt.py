@@ -186,8 +186,9 @@ class Receipt(Sequence[Step]):
         """Write the page that goes through forward and backward step by step, to be opened in a browser, also without a network;
         or, where the path ends in .json, what `to_json` says. Returns the path.
 
-        Raises `ArgumentError` for another suffix, and for a page of more than 200 nodes, `MissingError` when nothing is installed
-        that can lay the graph out, and OSError when the file cannot be written.
+        The drawing of a graph of more than 200 nodes is folded. Raises `ArgumentError` for another suffix, and for a page of more
+        than 2,000 nodes, `MissingError` when nothing is installed that can lay the graph out, and OSError when the file cannot be
+        written.
         """
         from pathlib import Path
 

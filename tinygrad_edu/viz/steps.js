@@ -7,6 +7,11 @@ const { tensors, states } = trace;
 const last = states.length - 1;
 let now = 0;
 
+// What every box stands for, and every arrow: in a folded graph, for several nodes and uses. A use is where it comes from, where it
+// goes to, and the position of the operand, or y for the result.
+const boxes = [...svg.querySelectorAll(".node")].map((box) => [box, box.dataset.nodes.split(" ")]);
+const arrows = [...svg.querySelectorAll(".edge")].map((arrow) => [arrow, arrow.dataset.uses.split(";").map((use) => use.split(" "))]);
+
 // ---------------------------------------------------------------------------------------------------- small helpers
 
 const MATHML = "http://www.w3.org/1998/Math/MathML";
@@ -23,6 +28,8 @@ function formula([, ...inside]) {
   const line = html("span", { class: "formula" });
   let piece = [];
   const close = () => {
+    while (piece.at(-1)?.[0] === "mspace") piece.pop(); // a word brings its own spaces
+    while (piece[0]?.[0] === "mspace") piece.shift();
     if (piece.length) line.append(mathml(["math", ...piece]), html("wbr", {}));
     piece = [];
   };
@@ -105,30 +112,29 @@ function show(step) {
   const targets = new Set((state.parts || []).map((one) => one.target));
   const backward = state.kind === "backward" || state.kind === "seed";
   svg.classList.toggle("backward", backward);
-  for (const node of svg.querySelectorAll(".node")) {
-    const id = node.dataset.id;
-    const tensor = tensors[id];
-    const here = id === state.node || (state.kind === "forward" ? id === state.result : targets.has(id));
-    node.classList.toggle("now", here || (state.kind === "seed" && id === trace.root));
-    node.classList.toggle("reached", values.has(id));
-    node.classList.toggle("got", grads.has(id));
+  for (const [box, ids] of boxes) {
+    const tensor = ids.length === 1 && tensors[ids[0]];
+    const here = ids.some((id) => id === state.node || (state.kind === "forward" ? id === state.result : targets.has(id)));
+    box.classList.toggle("now", here || (state.kind === "seed" && ids.includes(trace.root)));
+    box.classList.toggle("reached", ids.some((id) => values.has(id)));
+    box.classList.toggle("got", ids.some((id) => grads.has(id)));
     if (!tensor) continue;
-    const line = node.querySelector(".grad");
+    const id = ids[0];
+    const line = box.querySelector(".grad");
     if (line && grads.has(id)) line.textContent = `grad ${grads.get(id).short}`;
     const value = values.has(id) && tensor.value ? `, value ${tensor.value.text}` : "";
     const grad = grads.has(id) ? `, gradient ${grads.get(id).text}` : "";
-    node.setAttribute("aria-label", `${called(id)}, ${tensor.role}${value}${grad}`);
+    box.setAttribute("aria-label", `${called(id)}, ${tensor.role}${value}${grad}`);
   }
-  const visited = new Set(states.slice(0, now + 1).flatMap((s) => (s.parts || []).map((p) => `${p.target} ${s.node} ${p.position}`)));
-  const done = new Set(states.slice(0, now + 1).filter((s) => s.kind === "backward").map((s) => s.node));
-  for (const edge of svg.querySelectorAll(".edge")) {
-    const { source, target, position } = edge.dataset;
-    const into = state.node === target;
-    const out = state.node === source && position === "";
-    const flows = position === "" ? done.has(source) : visited.has(`${source} ${target} ${position}`);
-    edge.classList.toggle("forward", state.kind === "forward" && (into || out));
-    edge.classList.toggle("flow", state.kind === "backward" && flows && (into || out));
-    edge.classList.toggle("flowed", flows);
+  const before = states.slice(0, now + 1);
+  const visited = new Set(before.flatMap((s) => (s.parts || []).map((p) => `${p.target} ${s.node} ${p.position}`)));
+  const done = new Set(before.filter((s) => s.kind === "backward").map((s) => s.node));
+  for (const [arrow, uses] of arrows) {
+    const mine = uses.filter(([source, target, position]) => state.node === target || (state.node === source && position === "y"));
+    const flows = ([source, target, position]) => (position === "y" ? done.has(source) : visited.has(`${source} ${target} ${position}`));
+    arrow.classList.toggle("forward", state.kind === "forward" && mine.length > 0);
+    arrow.classList.toggle("flow", state.kind === "backward" && mine.some(flows));
+    arrow.classList.toggle("flowed", uses.some(flows));
   }
   for (const row of $("rows").children) {
     const id = row.dataset.id;
@@ -154,7 +160,7 @@ function show(step) {
 // Scroll the graph, and never the page, to the operation of the step.
 function follow(state) {
   const box = $("graph");
-  const node = svg.querySelector(`.node[data-id="${state.node || trace.root}"]`);
+  const [node] = boxes.find(([, ids]) => ids.includes(state.node || trace.root)) || [];
   if (!node || state.kind === "start") return;
   const [inner, outer] = [node.getBoundingClientRect(), box.getBoundingClientRect()];
   box.scrollBy({
@@ -171,7 +177,7 @@ function fit() {
   const box = $("graph");
   const across = (box.clientWidth - 24) / width;
   const whole = Math.min(across, (parseFloat(getComputedStyle(box).maxHeight) - 24) / height);
-  const scale = Math.min(whole >= usual ? whole : Math.max(across, 0.72), 1.6 * usual);
+  const scale = Math.min(whole >= usual ? whole : Math.max(across, 0.72 * usual), 1.6 * usual);
   svg.style.width = `${width * scale}px`;
   svg.style.height = `${height * scale}px`;
 }

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from tinygrad_edu.graph import Backward, Constant, Leaf, Node, Variable
-from tinygrad_edu.viz.cost import bytes_kept, flops, in_bytes, in_seconds
+from tinygrad_edu.viz.cost import bytes_kept, in_bytes, in_seconds
+from tinygrad_edu.viz.flops import flops
 from tinygrad_edu.viz.values import flags_of, gradients, magnitude, recompute, written
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ Style: TypeAlias = Mapping[str, str]
 
 FONT = "Helvetica,Arial,sans-serif"
 # Attributes that do not depend on the theme.
-GRAPH: Style = MappingProxyType({"nodesep": "0.3", "ranksep": "0.32"})
+GRAPH: Style = MappingProxyType({"nodesep": "0.3", "ranksep": "0.32", "compound": "true"})
 NODE: Style = MappingProxyType({"fontname": FONT, "fontsize": "14", "height": "0.3", "margin": "0.12,0.06"})
 EDGE: Style = MappingProxyType({"fontname": FONT, "fontsize": "12", "arrowsize": "0.7"})
 CLUSTER: Style = MappingProxyType({"fontname": FONT, "fontsize": "13", "labeljust": "l", "penwidth": "1.2"})

@@ -173,6 +173,8 @@ class Transcript:
         if any(f is one for one in ITERATING):
             args = tuple(map(self.iterate, args))
         value = f(*args, **keywords)
+        if isinstance(getattr(f, "__self__", None), dict | list):  # it hands out what somebody has put in, and computes nothing
+            return value
         if type(f) is BUILTIN and f in BY_NAME:
             return self._operated(BY_NAME[f], value, *args)
         out = keywords.get("out")
@@ -287,7 +289,13 @@ def _scalar(value: np.generic) -> str:
 
 
 def _literal(array: Any) -> str:
-    """An array that nothing in the program made."""
+    """An array that nothing in the program made. It lies in memory as it did: a product of matrices depends on that in its last
+    digit."""
+    if array.size and 0 in array.strides:  # a smaller one is repeated
+        own = array[tuple([slice(None) if step else slice(1) for step in array.strides])].copy(order="K")
+        return f"np.broadcast_to({_literal(own)}, {array.shape})"
+    if array.flags.f_contiguous and not array.flags.c_contiguous:
+        return f"{_literal(array.T)}.T"
     if array.size and (array == array.flat[0]).all() and array.size > 3:
         return f"np.full({array.shape}, {_scalar(array.flat[0])})"
     elements = np.array2string(

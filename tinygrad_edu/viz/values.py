@@ -165,3 +165,13 @@ def _elements(value: Any) -> str:
 def _number(value: Any) -> str:
     exact = isinstance(value, bool | int | np.integer)
     return str(value) if exact else f"{value:.4g}"
+
+
+def short(array: Array) -> str:
+    """An array in so few characters that a node of a drawing has room for them."""
+    if array.size == 1 or array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+        return written(array) if array.size == 1 else f"{array.size} numbers"
+    if array.ndim == 1 and array.size <= 3:
+        return f"[{', '.join(f'{x:.3g}' for x in array.tolist())}]"
+    low, high = (f"{x:.3g}" for x in (array.min(), array.max())) if array.size else ("", "")
+    return f"all {low}" if low == high else f"{low} … {high}"
