@@ -47,7 +47,7 @@ FLOOR = {
     """,
     "special": """
         erf erfc erfinv erfcinv expit logit gamma rgamma gammaln gammasgn digamma polygamma gammainc gammaincc beta betaln betainc
-        betaincc i0 i1 iv ive j0 j1 jv jn y0 y1 yn k0 k1 kn xlogy entr ndtr log_ndtr
+        betaincc stdtr i0 i1 iv ive j0 j1 jv jn y0 y1 yn k0 k1 kn xlogy entr ndtr log_ndtr
     """,
     "activations": """
         sigmoid relu softmax log_softmax leaky_relu elu selu celu gelu silu mish softplus softsign hardtanh hardswish
@@ -63,7 +63,7 @@ OTHER_IN_NUMPY = {"fft"}  # a module there
 NO_METHODS = """
     where select choose concatenate stack hstack vstack dstack column_stack block meshgrid atleast_1d atleast_2d
     atleast_3d einsum multi_dot extract compress interp polyval polygamma gradient append insert delete linspace full_like
-    gammainc gammaincc betainc betaincc iv ive jv jn yn kn solve_banded
+    gammainc gammaincc betainc betaincc stdtr iv ive jv jn yn kn solve_banded
 """
 
 

@@ -49,6 +49,7 @@ HOUSE = {
     "jacobians": "errors tree ops tensor transforms",
     "opaque": "errors tree graph recording primitive ops engine tensor transforms",
     "implicit": "errors tree graph registry ops engine tensor transforms opaque",
+    "stats": "errors ops",
     "nn": "errors graph ops tensor",
     "optim": "errors graph tensor",
     "data": "errors tensor",
@@ -58,7 +59,7 @@ HOUSE = {
     "hypothesis_types": "tensor testing",
     "_entry": "testing",
     "__init__": "errors memory graph registry singular primitive conventions ops guard anomaly viz tensor explain transforms "
-    "jacobians opaque implicit nn optim data io testing training hypothesis_types",
+    "jacobians opaque implicit stats nn optim data io testing training hypothesis_types",
     "demo": "errors graph nn optim data tensor testing",
     "script": "errors tensor viz",
     "cli": "errors training demo script viz __init__",

@@ -342,6 +342,12 @@ def test_what_is_not_square(name):
         getattr(tg, name)(WIDE[0], **options)
 
 
+def test_what_is_no_matrix():
+    for f in (tg.svd, tg.svdvals, tg.qr, tg.pinv):
+        with pytest.raises(ShapeError, match=rf"{f.__name__} wants a matrix.*got shape \(3,\): it has fewer than two axes"):
+            f(np.ones(3))
+
+
 def test_what_is_singular():
     for given in (np.ones((2, 2)), tg.Tensor(np.ones((2, 2)))):
         with pytest.raises(MatrixError, match="inv: Singular matrix; called with shape .2, 2. float64.*lstsq or pinv.*1e-6"):

@@ -19,10 +19,13 @@ def gradient(f, x):
 # -------------------------------------------------------------------------------------------------------------- quantiles
 
 
-METHODS = [*("linear", "lower", "higher", "nearest", "midpoint"), *("hazen", "weibull", "median_unbiased", "normal_unbiased")]
+METHODS = [
+    *("linear", "lower", "higher", "nearest", "midpoint", "hazen", "weibull", "median_unbiased", "normal_unbiased"),
+    *("inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf"),
+]
 
 
-@pytest.mark.parametrize("method", [*METHODS, "interpolated_inverted_cdf"])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("n", [1, 2, 5, 6])
 def test_quantiles_at_every_place_are_numpys(method, n):
     x = np.random.default_rng(n).permutation(n).astype(float) ** 2

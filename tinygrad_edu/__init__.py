@@ -23,7 +23,7 @@ from tinygrad_edu.tensor import Tensor, from_numpy
 from tinygrad_edu.transforms import grad, jvp, stop_gradient, value_and_grad, vjp
 
 if _TYPE_CHECKING:  # see `__getattr__`
-    from tinygrad_edu import data, io, nn, optim, testing, training, viz
+    from tinygrad_edu import data, io, nn, optim, stats, testing, training, viz
     from tinygrad_edu.explain import GradientExplanation, explain_grad
     from tinygrad_edu.implicit import fixed_point, odeint
     from tinygrad_edu.io import load, save
@@ -70,6 +70,7 @@ __all__ = [
     "primitive",
     "reals",
     "save",
+    "stats",
     "stop_gradient",
     "testing",
     "training",
@@ -81,7 +82,7 @@ __all__ += ops.__all__
 __all__.sort()
 
 _LATER = {
-    **dict.fromkeys(["data", "io", "nn", "optim", "testing", "training", "viz"], ""),
+    **dict.fromkeys(["data", "io", "nn", "optim", "stats", "testing", "training", "viz"], ""),
     **dict.fromkeys(["GradientExplanation", "explain_grad"], "explain"),
     **dict.fromkeys(["fixed_point", "odeint"], "implicit"),
     **dict.fromkeys(["load", "save"], "io"),

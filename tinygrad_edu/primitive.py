@@ -186,7 +186,7 @@ class Primitive(Operation):
         facts += [f"{name}={value!r}" for name, value in params.items()]
         hint = self.hint or (BROADCAST_HINT if self.elementwise and len(arrays) > 1 else None)
         kind = DTypeError if isinstance(error, TypeError) else ShapeError
-        return kind(f"{self.name}: {error}\n  called with {', '.join(facts)}" + (f"\n  {hint}" if hint else ""))
+        return kind(f"{self.name.lstrip('_')}: {error}\n  called with {', '.join(facts)}" + (f"\n  {hint}" if hint else ""))
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"

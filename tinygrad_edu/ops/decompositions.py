@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_edu.errors import ArgumentError, MatrixError
 from tinygrad_edu.ops.diagonals import tril, triu
 from tinygrad_edu.ops.joining import concatenate
-from tinygrad_edu.ops.lapack import adjoint, conjugated, differentiated, like, require_square, values
+from tinygrad_edu.ops.lapack import NOT_FINITE, adjoint, conjugated, differentiated, lapack, like, require_square, values
 from tinygrad_edu.ops.select import where
 from tinygrad_edu.ops.solving import solve_triangular
 from tinygrad_edu.primitive import primitive
@@ -157,7 +157,7 @@ def qr(a: Any, /, mode: str = "reduced") -> Any:
                 "qr: a tensor that requires grad has two axes or more, and mode is reduced, r or complete; "
                 f"got shape {a.shape} and mode {mode!r}"
             )
-        return like(a, np.linalg.qr(values(a), mode))  # type: ignore[call-overload]
+        return like(a, lapack("qr", NOT_FINITE, np.linalg.qr, values(a), mode))
     if mode == "complete" and rows > columns:
         raise ArgumentError(
             f"qr: with mode='complete' the last {rows - columns} columns of q are an arbitrary basis, which has no derivative; "

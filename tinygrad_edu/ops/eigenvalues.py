@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import GraphError, MatrixError
-from tinygrad_edu.ops.lapack import adjoint, conjugated, differentiated, lapack, like, real_part, require_square, values
+from tinygrad_edu.ops.lapack import NOT_FINITE, adjoint, conjugated, differentiated, lapack, like, real_part, require_square, values
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.select import where
 from tinygrad_edu.ops.shape import expand_dims
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 # What NumPy returns: named tuples, which have no public name.
 EighResult: Any = type(np.linalg.eigh(np.eye(1)))
 EigResult: Any = type(np.linalg.eig(np.eye(1)))
-
-NOT_FINITE = "Most likely there is a nan or an infinity in it"
 
 
 def identity(n: int) -> Array:

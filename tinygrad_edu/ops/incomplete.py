@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.ops.exponential import exp
+from tinygrad_edu.ops.arithmetic import sqrt
+from tinygrad_edu.ops.exponential import exp, log1p
 from tinygrad_edu.ops.factorials import betaln, gammaln
 from tinygrad_edu.ops.special import pair, xlog1py, xlogy
 from tinygrad_edu.primitive import primitive
@@ -121,3 +122,30 @@ def betaincc(a: Array, b: Array, x: Array, /) -> Array:
 
 
 betaincc.vjp(a=NotImplemented, b=NotImplemented, x=lambda g, a, b, x: -g * _beta_density(a, b, x))
+
+
+@primitive(
+    forward=pair("stdtr"),
+    numpy=Lazy("scipy.special", "stdtr"),
+    elementwise=True,
+    bounded=True,
+    method=False,
+    cases=[Case(df=2.5, t=reals()), Case(df=np.array([1.0, 7.0], np.float32), t=reals(shape=("n", 2)))],
+)
+def stdtr(df: Array, t: Array, /) -> Array:
+    """y = ∫ f(s) ds up to t        ∂L/∂t = g f(t)        (f(t) = (1 + t² / ν)^(−(ν + 1) / 2) / (√ν B(½, ν / 2)), ν = df)
+
+    The distribution function of Student's distribution with ``df`` degrees of freedom: a number, or several, without a derivative.
+    Shapes broadcast. Needs SciPy. Counterpart: ``scipy.special.stdtr``.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.stdtr(1, tg.Tensor([-1.0, 0.0]))
+    Tensor([0.25, 0.5 ])
+    """
+
+
+def _student_density(df: Any, t: Any) -> Any:
+    return exp(-0.5 * (df + 1) * log1p(t * t / df) - betaln(0.5, 0.5 * df)) / sqrt(df)
+
+
+stdtr.vjp(df=NotImplemented, t=lambda g, df, t: g * _student_density(df, t))

@@ -72,7 +72,13 @@ def stack(arrays: Sequence[Any], /, axis: int = 0, dtype: Any = None) -> Any:
     Tensor([[1., 3.],
             [2., 4.]])
     """
-    return concatenate([expand_dims(array, axis) for array in arrays], axis, dtype)
+    try:
+        return concatenate([expand_dims(array, axis) for array in arrays], axis, dtype)
+    except ShapeError as error:
+        shapes = dict.fromkeys(np.shape(array) for array in arrays)
+        if len(shapes) < 2:
+            raise
+        raise ShapeError(f"stack: all arrays have the same shape, and these have {' and '.join(map(str, shapes))}") from error
 
 
 @composite(

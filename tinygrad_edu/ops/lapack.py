@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
 
+NOT_FINITE = "Most likely there is a nan or an infinity in it"
+
+
 def values(a: Any) -> Array:
     """The numbers of a tensor or an array."""
     return a._data if isinstance(a, Variable) else np.asarray(a)
@@ -59,7 +62,11 @@ def lapack(name: str, advice: str, function: Callable[..., Any], *arguments: Any
     try:
         return function(*arguments, **options)
     except np.linalg.LinAlgError as error:
-        shapes = " and ".join(f"{np.shape(a)} {np.asarray(a).dtype}" for a in arguments if isinstance(a, np.ndarray))
+        arrays = [a for a in arguments if isinstance(a, np.ndarray)]
+        if arrays and arrays[0].ndim < 2:
+            shape = f"shape {arrays[0].shape}: it has fewer than two axes"
+            raise ShapeError(f"{name} wants a matrix, or a batch of them in the last two axes, and got {shape}") from error
+        shapes = " and ".join(f"{a.shape} {a.dtype}" for a in arrays)
         raise MatrixError(f"{name}: {str(error).rstrip('.')}; called with shape {shapes}. {advice}") from error
 
 

@@ -18,6 +18,8 @@ from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, Kink, composite, reals
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tinygrad_edu.graph import Array, Shape
 
 
@@ -59,15 +61,37 @@ _CONTINUOUS = {
     "median_unbiased": (1 / 3, 1 / 3),
     "normal_unbiased": (3 / 8, 3 / 8),
 }
-_DISCRETE = {"lower": np.floor, "higher": np.ceil, "nearest": np.rint}
+
+
+def _closest(place: Any) -> Any:
+    """The element after the place, which lies half an element early; on the spot, the one with an odd number, as counted from 0."""
+    below = np.floor(place)
+    return np.where((below == place) & (below % 2 == 1), below, below + 1)
+
+
+# The methods that take one element, or the mean of two, which often are the same: how to get to it from the place between them.
+_STEPS: dict[str, tuple[Callable[[Any], Any], ...]] = {
+    "lower": (np.floor,),
+    "higher": (np.ceil,),
+    "nearest": (np.rint,),
+    "midpoint": (np.floor, np.ceil),
+    "inverted_cdf": (np.ceil,),
+    "averaged_inverted_cdf": (np.ceil, lambda place: np.floor(place) + 1),
+    "closest_observation": (_closest,),
+}
 
 
 def _position(q: Any, n: Any, method: str) -> Any:
     """Where quantiles lie among n sorted elements, as real numbers."""
-    if method in _DISCRETE or method in ("linear", "midpoint"):
+    if method in ("linear", "midpoint", "lower", "higher", "nearest"):
         return q * (n - 1)
+    if method in ("inverted_cdf", "averaged_inverted_cdf"):
+        return q * n - 1
+    if method == "closest_observation":
+        return q * n - 1.5
     if method not in _CONTINUOUS:
-        raise ArgumentError(f"quantile: unknown method {method!r}; there are {', '.join([*_CONTINUOUS, *_DISCRETE, 'midpoint'])}")
+        names = ", ".join([*_CONTINUOUS, *_STEPS])
+        raise ArgumentError(f"quantile: unknown method {method!r}; there are {names}")
     alpha, beta = _CONTINUOUS[method]
     return n * q + (alpha + q * (1 - alpha - beta)) - 1
 
@@ -112,15 +136,18 @@ def quantiles(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: bool,
     if q.size and not (fractions.min() >= 0 and fractions.max() <= 1):
         raise ArgumentError(f"{name}: q is a fraction, between 0 and 1 (or a percentage, between 0 and 100), got {fractions}")
     n, spoilt = _observed(name, numbers_of(rows), skip_nan)
-    position = clip(_position(q.reshape(-1), n, method), 0, np.maximum(n - 1, 0))
-    place = numbers_of(position)
-    if method in _DISCRETE:
-        y = _chosen(rows, _DISCRETE[method](place), spoilt)
+    position, last = _position(q.reshape(-1), n, method), np.maximum(n - 1, 0)
+    if steps := _STEPS.get(method):
+        ranks = [np.clip(step(numbers_of(position)), 0, last) for step in steps]
+        part: Any = 0.5
     else:
-        below = np.floor(place)
-        values = _chosen(rows, np.concatenate([below, np.minimum(below + 1, n - 1)], -1), spoilt)
-        part = position - below if method != "midpoint" else np.where(place > below, 0.5, 0)
-        y = between(values[..., : q.size], values[..., q.size :], astype(part, a.dtype) if a.dtype.kind == "f" else part)
+        position = clip(position, 0, last)
+        below = np.floor(numbers_of(position))
+        ranks = [below, np.minimum(below + 1, last)]
+        part = astype(position - below, a.dtype) if a.dtype.kind == "f" else position - below
+    y = _chosen(rows, np.concatenate(ranks, -1), spoilt)
+    if len(ranks) > 1:
+        y = between(y[..., : q.size], y[..., q.size :], part)
     if isinstance(q, Variable) and not isinstance(y, Variable):
         y = as_variable(type(q), y)
     return _arranged(y, a.shape, axis, keepdims, q.shape)
@@ -171,7 +198,7 @@ def median(a: Any, /, axis: Any = None, keepdims: bool = False) -> Any:
     numpy=np.quantile,
     cases=[
         Case(a=reals(grid=(-2, 0.3), shape=(2, 3)), q=[0.3, [0.0, 0.8], 1], axis=[None, 0, -1, (0, 1)], keepdims=[False, True]),
-        Case(a=reals(grid=(-2, 0.3), shape=(4,)), q=[[[0.1, 0.5], [0.77, 0.9]]], method=[*_CONTINUOUS, *_DISCRETE, "midpoint"]),
+        Case(a=reals(grid=(-2, 0.3), shape=(4,)), q=[[[0.1, 0.5], [0.77, 0.9]]], method=[*_CONTINUOUS, *_STEPS]),
         Case(a=reals(grid=(-2, 0.3), shape=(2, 3)), q=reals(0.55, 0.75, shape=(2,)), axis=[None, 1], method=[*_CONTINUOUS]),
     ],
     kinks=[Kink(_TIES.where, _TIES.convention, at={**_TIES.at, "q": 0.6}, gradient=_TIES.gradient)],
@@ -180,7 +207,7 @@ def quantile(a: Any, /, q: Any, axis: Any = None, method: str = "linear", keepdi
     """y = the element below which the fraction q lies        ∂L/∂a = g at the two elements beside it, by how near it is
 
     ``q`` is a number or an array between 0 and 1, whose axes come first in the result; it is differentiated too. ``method`` says
-    how to interpolate: linear, lower, higher, nearest, midpoint or another continuous one of NumPy's. Equal elements share equally.
+    how to interpolate: linear, lower, higher, nearest, midpoint or another of NumPy's. Equal elements share equally.
     float32 stays float32, whatever q is, and a quantile is infinite only if an element is that it touches: NumPy gives float64 for
     an array q, and nan there. Counterpart: ``numpy.quantile``, ``torch.quantile``.
 

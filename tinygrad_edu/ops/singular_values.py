@@ -14,9 +14,9 @@ import numpy as np
 from tinygrad_edu.errors import ArgumentError, ShapeError
 from tinygrad_edu.ops.arithmetic import abs
 from tinygrad_edu.ops.complex import imag, magnitude
-from tinygrad_edu.ops.eigenvalues import NOT_FINITE, check_phases, coincide, eigh, eigvalsh, identity, projectors, refuse
+from tinygrad_edu.ops.eigenvalues import check_phases, coincide, eigh, eigvalsh, identity, projectors, refuse
 from tinygrad_edu.ops.indexing import take_along_axis
-from tinygrad_edu.ops.lapack import adjoint, conjugated, differentiated, lapack, like, real_part, require_square, values
+from tinygrad_edu.ops.lapack import NOT_FINITE, adjoint, conjugated, differentiated, lapack, like, real_part, require_square, values
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.select import where
 from tinygrad_edu.ops.shape import expand_dims
