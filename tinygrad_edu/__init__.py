@@ -11,6 +11,7 @@ from tinygrad_edu import errors, ops
 from tinygrad_edu import hypothesis_types as hypothesis_types
 from tinygrad_edu.anomaly import detect_anomaly
 from tinygrad_edu.conventions import Convention, conventions
+from tinygrad_edu.evaluations import is_recomputing
 from tinygrad_edu.graph import enable_grad, is_recording, no_grad
 from tinygrad_edu.guard import guard
 from tinygrad_edu.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
@@ -57,6 +58,7 @@ __all__ = [
     "hvp",
     "ieee_gradients",
     "io",
+    "is_recomputing",
     "is_recording",
     "jacfwd",
     "jacobian",
