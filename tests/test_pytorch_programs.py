@@ -259,25 +259,13 @@ def test_flatten_view_permute_unsqueeze():
         x.flatten(3)
 
 
+INPLACE = ["ReLU", "SiLU", "Mish", "SELU", "ReLU6", "Hardsigmoid", "Hardswish", "ELU", "CELU", "LeakyReLU", "Hardtanh"]
+
+
 @pytest.mark.parametrize(
     "make",
     [
-        *(
-            getattr(tg.nn, name)
-            for name in [
-                "ReLU",
-                "SiLU",
-                "Mish",
-                "SELU",
-                "ReLU6",
-                "Hardsigmoid",
-                "Hardswish",
-                "ELU",
-                "CELU",
-                "LeakyReLU",
-                "Hardtanh",
-            ]
-        ),
+        *(getattr(tg.nn, name) for name in INPLACE),
         lambda **options: tg.nn.Dropout(0.5, rng=np.random.default_rng(0), **options),
     ],
 )
