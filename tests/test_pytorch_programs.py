@@ -277,6 +277,14 @@ def test_inplace_changes_nothing(make):
     assert repr(layer) == repr(make())
 
 
+def test_what_numpy_makes():
+    for name in ("zeros", "arange", "linspace", "eye", "float32"):
+        with pytest.raises(AttributeError, match=f"no attribute '{name}'; NumPy has it, and Tensor takes its arrays: np.{name}$"):
+            getattr(tg, name)
+    with pytest.raises(AttributeError, match="module 'tinygrad_edu' has no attribute 'rand'$"):
+        _ = tg.rand
+
+
 def test_small_things():
     model = tg.nn.Sequential(tg.nn.Linear(2, 1))
     model.add_module("end", tg.nn.ReLU())

@@ -94,7 +94,8 @@ _LATER = {
 def __getattr__(name: str) -> _Any:
     """What tensors do not need is loaded when it is first asked for: it is most of the files."""
     if name not in _LATER:
-        raise AttributeError(f"module 'tinygrad_edu' has no attribute '{name}'")
+        hint = f"; NumPy has it, and Tensor takes its arrays: np.{name}" if hasattr(_import_module("numpy"), name) else ""
+        raise AttributeError(f"module 'tinygrad_edu' has no attribute '{name}'{hint}")
     return getattr(_import_module(f"tinygrad_edu.{_LATER[name]}"), name) if _LATER[name] else _import_module(f"tinygrad_edu.{name}")
 
 
