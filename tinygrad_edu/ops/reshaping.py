@@ -15,7 +15,7 @@ from tinygrad_edu.registry import Case, composite, reals, spelling
 
 @composite(
     cases=[Case(a=reals(shape=(2, 3, 2)), start_dim=[0, 1], end_dim=[-1, 1]), Case(a=reals(shape=(2, 3)), order=["F"])],
-    reference=lambda a, start_dim, end_dim, order: a.reshape(
+    reference=lambda a, start_dim=0, end_dim=-1, order="C": a.reshape(
         *a.shape[:start_dim], -1, *a.shape[end_dim + 1 or a.ndim :], order=order
     ),
 )
