@@ -136,9 +136,13 @@ def test_a_forked_process_goes_on_alone(in_threads):
     before = w.numpy()
     child = os.fork()
     if not child:
-        signal.alarm(20)
-        optimiser.step()
-        os._exit(int((w.data != before - 1).any()))
+        failed = 1
+        try:
+            signal.alarm(20)
+            optimiser.step()
+            failed = int((w.data != before - 1).any())
+        finally:
+            os._exit(failed)  # whatever happened, it is not for pytest to go on here, too
     assert os.waitpid(child, 0)[1] == 0
 
 
