@@ -147,6 +147,14 @@ def test_lists_and_tensors_are_arrays_too():
     assert [(x.item(), t.item()) for x, t in DataLoader([[0.5, 1.5], tg.Tensor([1, 2])])] == [(0.5, 1), (1.5, 2)]
 
 
+def test_a_list_of_tuples_is_a_list_of_examples():
+    batches = list(DataLoader([(0.5, 1), (1.5, 2), (2.5, 0)], batch_size=2))
+    assert [[part.tolist() for part in batch] for batch in batches] == [[[0.5, 1.5], [1, 2]], [[2.5], [0]]]
+    (images, labels), _ = DataLoader([(np.ones((2, 2)), 1), (np.zeros((2, 2)), 0), (np.ones((2, 2)), 1)], batch_size=2)
+    assert (images.shape, labels.tolist()) == ((2, 2, 2), [1, 0])
+    assert [len(part) for part in tg.data.random_split([(0.5, 1), (1.5, 2)], [1, 1])] == [1, 1]
+
+
 def test_repr():
     assert repr(DataLoader((np.zeros(5),), 2)) == "DataLoader(5 examples, 3 batches of 2)"
 

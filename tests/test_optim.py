@@ -138,6 +138,8 @@ def test_what_is_no_tensor():
         SGD([leaf(), np.ones(2)], lr=1)
     with pytest.raises(DTypeError, match=r"parameter 0 is a str, not a Tensor; of a dictionary, pass its .values\(\)"):
         SGD({"W1": leaf()}, lr=1)
+    with pytest.raises(DTypeError, match=r"SGD: params is a list of tensors, and this is a Linear: pass its .parameters\(\)"):
+        tg.optim.SGD(tg.nn.Linear(2, 1), lr=0.1)
     with pytest.raises(DTypeError, match=r"params is a list of tensors, and this is one tensor: write \[w\]"):
         SGD(leaf(), lr=1)
 

@@ -1,40 +1,18 @@
-"""Every optimiser: its rule against a plain one and against PyTorch's, memory, layouts, state, groups, and plain arrays."""
+"""Every optimiser: its rule against a plain one and against PyTorch's, state, groups, and plain arrays."""
 
 from __future__ import annotations
 
 import copy
 import json
 import math
-import tracemalloc
 
 import numpy as np
 import pytest
+from optimising import CLASSES, gradients, leaves, run
 
 import tinygrad_edu as tg
 from tinygrad_edu import optim
 from tinygrad_edu.errors import ArgumentError, DTypeError, GraphError, ShapeError
-
-CLASSES = [optim.SGD, optim.AdaGrad, optim.RMSprop, optim.Adam, optim.AdamW, optim.Lion]
-SHAPES = [(3, 4), (5,), (), (2, 3, 2)]
-
-
-def leaves(shapes=SHAPES, seed=0, dtype=float) -> list[tg.Tensor]:
-    rng = np.random.default_rng(seed)
-    return [tg.Tensor(rng.standard_normal(shape), requires_grad=True, dtype=dtype) for shape in shapes]
-
-
-def gradients(steps, shapes=SHAPES, seed=1):
-    rng = np.random.default_rng(seed)
-    return [[rng.standard_normal(shape) for shape in shapes] for _ in range(steps)]
-
-
-def run(optimiser, params, all_gradients) -> list[np.ndarray]:
-    for step in all_gradients:
-        for parameter, gradient in zip(params, step, strict=True):
-            parameter.grad = gradient
-        optimiser.step()
-    return [parameter.numpy() for parameter in params]
-
 
 # --------------------------------------------------------------------------------------------- the rules, written plainly
 
@@ -142,110 +120,6 @@ def test_the_defaults_are_pytorchs(cls):
     theirs = getattr(torch.optim, {"AdaGrad": "Adagrad"}.get(cls.__name__, cls.__name__))([torch.zeros(1, requires_grad=True)])
     mine = cls(leaves()).defaults
     assert mine == {name: theirs.defaults[name] for name in mine}
-
-
-# ------------------------------------------------------------------------------------------- memory, dtypes and layouts
-
-
-@pytest.mark.parametrize("cls", CLASSES)
-def test_a_step_makes_no_array_of_the_parameters_size(cls, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # each has blocks of its own
-    (w,) = leaves([(2000, 1000)])
-    w.grad = np.ones((2000, 1000))
-    optimiser = cls([w], weight_decay=0.1)
-    optimiser.step()  # the state is made here
-    before = w.data
-    tracemalloc.start()
-    try:
-        optimiser.step()
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert w.data is before
-    assert peak < w.data.nbytes / 8
-
-
-@pytest.mark.parametrize("cls", CLASSES)
-def test_float32_stays_float32(cls):
-    params = leaves(dtype=np.float32)
-    optimiser = cls(params, weight_decay=0.1)
-    wide = leaves(dtype=np.float64)
-    narrow_end, wide_end = (run(o, p, gradients(3)) for o, p in ((optimiser, params), (cls(wide, weight_decay=0.1), wide)))
-    for mine, other in zip(narrow_end, wide_end, strict=True):
-        assert mine.dtype == np.float32
-        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5)
-    assert {a.dtype for state in optimiser.state.values() for a in state.values() if isinstance(a, np.ndarray)} <= {
-        np.dtype(np.float32)
-    }
-
-
-@pytest.mark.parametrize("cls", CLASSES)
-def test_the_layout_of_an_array_does_not_matter(cls):
-    value, gradient = np.random.default_rng(0).standard_normal((2, 300, 400))
-    ends = []
-    for arrange in (np.ascontiguousarray, np.asfortranarray, lambda a: np.repeat(a, 2, axis=1)[:, ::2]):
-        for other in (np.ascontiguousarray, np.asfortranarray):
-            w = tg.from_numpy(arrange(value.copy()), requires_grad=True)
-            w.grad = tg.from_numpy(other(gradient))
-            optimiser = cls([w], weight_decay=0.1)
-            optimiser.step()
-            optimiser.step()
-            ends.append(w.numpy())
-    for end in ends[1:]:
-        np.testing.assert_array_equal(end, ends[0])
-
-
-@pytest.mark.parametrize("cls", CLASSES)
-def test_blocks_fit_together(cls, monkeypatch):
-    ends = []
-    for size in (1 << 18, 7 * 8):
-        monkeypatch.setattr(optim.sweep, "BLOCK", size)
-        params = leaves([(31, 3), (0, 3)])
-        ends.append(run(cls(params, weight_decay=0.1), params, gradients(3, [(31, 3), (0, 3)]))[0])
-    np.testing.assert_array_equal(*ends)
-
-
-@pytest.mark.parametrize("cls", CLASSES)
-@pytest.mark.parametrize("threads", ["1", "2", "3", "200"])
-def test_threads_share_the_work(cls, threads, monkeypatch):
-    ends = []
-    for size, count in ((1 << 30, "1"), (1, threads)):
-        monkeypatch.setattr(optim.sweep, "SHARED", size)
-        monkeypatch.setenv("OMP_NUM_THREADS", count)
-        params = leaves([(31, 3), (), (2, 5)])
-        ends.append(run(cls(params, weight_decay=0.1), params, gradients(3, [(31, 3), (), (2, 5)])))
-    for mine, theirs in zip(*ends, strict=True):
-        np.testing.assert_array_equal(mine, theirs)
-
-
-def test_an_error_in_a_thread_is_raised(monkeypatch):
-    monkeypatch.setattr(optim.sweep, "SHARED", 1)
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    (w,) = leaves([(4,)])
-    w.grad = [0.0, 0.0, 0.0, 1e308]
-    with pytest.raises(FloatingPointError), np.errstate(over="raise"):
-        optim.SGD([w], lr=1e300).step()
-
-
-@pytest.mark.parametrize("cls", CLASSES)
-def test_a_complex_parameter_is_two_real_ones(cls):
-    z = tg.Tensor([1 + 2j, -3 + 0.5j], requires_grad=True)
-    parts = [tg.Tensor([1.0, -3.0], requires_grad=True), tg.Tensor([2.0, 0.5], requires_grad=True)]
-    complex_one, real_one = cls([z]), cls(parts)
-    for _ in range(3):
-        z.grad = np.array([3 - 1j, 2 + 2j])
-        parts[0].grad, parts[1].grad = [3.0, 2.0], [-1.0, 2.0]
-        complex_one.step()
-        real_one.step()
-    np.testing.assert_allclose(z.data, parts[0].data + 1j * parts[1].data, rtol=1e-14)
-
-
-@pytest.mark.parametrize("cls", CLASSES)
-def test_the_gradient_is_left_alone(cls):
-    (w,) = leaves([(5,)])
-    w.grad = np.arange(5.0)
-    cls([w], weight_decay=0.1).step()
-    assert w.grad.tolist() == [0, 1, 2, 3, 4]
 
 
 # ---------------------------------------------------------------------------------------------------------------- state

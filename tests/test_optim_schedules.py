@@ -100,6 +100,16 @@ def test_one_cycle():
         schedule.step()
 
 
+def test_one_cycle_counts_epochs_and_steps():
+    schedule = optim.OneCycleLR(sgd(momentum=0.9), 1.0, epochs=3, steps_per_epoch=4)
+    assert schedule.total_steps == 12
+    assert schedule.get_last_lr() == [schedule.optimizer.lr]
+    with pytest.raises(
+        ArgumentError, match="OneCycleLR: how many steps are there. Pass total_steps, or epochs and steps_per_epoch"
+    ):
+        optim.OneCycleLR(sgd(momentum=0.9), 1.0, epochs=3)
+
+
 def test_one_cycle_moves_adams_first_beta():
     optimiser = optim.Adam([tg.Tensor(1.0, requires_grad=True)])
     optim.OneCycleLR(optimiser, 0.1, 10)

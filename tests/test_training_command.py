@@ -98,6 +98,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
 def test_what_train_refuses(tmp_path, capsys):
     assert train("--data", "xor", "--model", "cnn", "--out", tmp_path / "a") == 1
     assert "a cnn is for images, and xor has none: choose --model mlp" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
     assert train("--data", "xor", "--epochs", 1, "--out", tmp_path / "b") == 0
     assert train("--data", "xor", "--epochs", 1, "--out", tmp_path / "b") == 1
     assert f"{tmp_path / 'b'} holds a run already: go on with it by --resume" in capsys.readouterr().err

@@ -93,7 +93,14 @@ def test_decision_boundary(tmp_path):
 
     figure = training.plot_decision_boundary(quadrants, x, t, points=20)
     assert seen == [(400, 2)]
-    assert len(figure.axes[0].collections[-1].get_offsets()) == 60
+    axes = figure.axes[0]
+    assert len(axes.collections[-1].get_offsets()) == 60
+    regions = axes.get_images()[0]
+    left, right, bottom, top = regions.get_extent()
+    assert left < x[:, 0].min() < x[:, 0].max() < right
+    assert bottom < x[:, 1].min() < x[:, 1].max() < top
+    columns = np.linspace(left, right, 20)
+    np.testing.assert_array_equal(regions.get_array(), np.broadcast_to(columns < 0, (20, 20)))  # class 1 on the left
     drawn(figure, tmp_path)
     drawn(training.plot_decision_boundary(net(), x, t), tmp_path)
     with pytest.raises(ShapeError, match=r"examples are points of the plane, of shape \(N, 2\), got \(60, 3\)"):

@@ -11,6 +11,7 @@ from tinygrad_edu import errors, ops
 from tinygrad_edu import hypothesis_types as hypothesis_types
 from tinygrad_edu.anomaly import detect_anomaly
 from tinygrad_edu.conventions import Convention, conventions
+from tinygrad_edu.evaluations import is_recomputing
 from tinygrad_edu.graph import enable_grad, is_recording, no_grad
 from tinygrad_edu.guard import guard
 from tinygrad_edu.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
@@ -57,6 +58,7 @@ __all__ = [
     "hvp",
     "ieee_gradients",
     "io",
+    "is_recomputing",
     "is_recording",
     "jacfwd",
     "jacobian",
@@ -93,7 +95,8 @@ _LATER = {
 def __getattr__(name: str) -> _Any:
     """What tensors do not need is loaded when it is first asked for: it is most of the files."""
     if name not in _LATER:
-        raise AttributeError(f"module 'tinygrad_edu' has no attribute '{name}'")
+        hint = f"; NumPy has it, and Tensor takes its arrays: np.{name}" if hasattr(_import_module("numpy"), name) else ""
+        raise AttributeError(f"module 'tinygrad_edu' has no attribute '{name}'{hint}")
     return getattr(_import_module(f"tinygrad_edu.{_LATER[name]}"), name) if _LATER[name] else _import_module(f"tinygrad_edu.{name}")
 
 

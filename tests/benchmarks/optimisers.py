@@ -1,23 +1,28 @@
-"""Steps of the optimisers against PyTorch's, on one machine in one run, two threads each.
+"""Print how fast the steps of optimisers are against PyTorch's.
 
-OMP_NUM_THREADS=2 python tests/benchmarks/optimisers.py
+    python tests/benchmarks/optimisers.py            all figures
+    python tests/benchmarks/optimisers.py --check    the same, and exit with 1 where a figure is over its limit
+
+Needs PyTorch. The contestants take turns within one process, two threads each, and a ratio is the median over the rounds of the
+ratio within a round. float32 throughout.
 """
 
+import argparse
 import os
+import statistics
 import sys
-
-os.environ.setdefault("OMP_NUM_THREADS", "2")
-
 import time
+from collections.abc import Callable
+
+THREADS = os.environ.setdefault("BENCHMARK_THREADS", "2")
+for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ[variable] = THREADS
 
 import numpy as np
 
 import tinygrad_edu as tg
 
-try:
-    import torch
-except ImportError:
-    torch = None
+Step = Callable[[], object]
 
 NETS = {
     "784-50-10": [(50, 784), (50,), (10, 50), (10,)],
@@ -25,35 +30,61 @@ NETS = {
     "1,000,000 in one": [(1000, 1000)],
     "10,000,000 in one": [(10_000_000,)],
 }
+LIMITS = {"Adam": 1.0, "AdamW": 1.0, "SGD": None}  # PyTorch's SGD goes through memory once, NumPy's twice
 
 
-def best(function, seconds=0.5):
-    """The shortest of many runs, in microseconds: the least disturbed one."""
-    times, end = [], time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 5:
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times) * 1e6
+def contestants(kind: str, shapes: list[tuple[int, ...]]) -> tuple[Step, Step]:
+    """Our step and theirs, on the same parameters with the same gradients."""
+    import torch
 
-
-def main():
-    if torch is None:
-        sys.exit("there is nothing to compare with: pip install torch")
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    torch.set_num_threads(int(THREADS))
     rng = np.random.default_rng(0)
-    for kind in ("SGD", "Adam", "AdamW"):
-        for name, shapes in NETS.items():
-            ours = [tg.Tensor(rng.standard_normal(shape), requires_grad=True, dtype=np.float32) for shape in shapes]
-            theirs = [torch.tensor(parameter.numpy(), requires_grad=True) for parameter in ours]
-            for mine, other in zip(ours, theirs, strict=True):
-                mine.grad = rng.standard_normal(mine.shape).astype(np.float32)
-                other.grad = torch.tensor(mine.grad.numpy())
-            steps = getattr(tg.optim, kind)(ours, lr=1e-3).step, getattr(torch.optim, kind)(theirs, lr=1e-3).step
-            rounds = [[best(step) for step in steps] for _ in range(3)]  # in turn, so that both meet the same noise
-            mine, other = map(min, zip(*rounds, strict=True))
-            print(f"{kind:6} {name:18} {mine:9.0f} µs   PyTorch {other:9.0f} µs   ratio {mine / other:.2f}")
+    ours = [tg.Tensor(rng.standard_normal(shape, np.float32), requires_grad=True) for shape in shapes]
+    theirs = [torch.tensor(parameter.numpy(), requires_grad=True) for parameter in ours]
+    for mine, other in zip(ours, theirs, strict=True):
+        mine.grad = rng.standard_normal(mine.shape, np.float32)
+        other.grad = torch.tensor(mine.grad.numpy())
+    return getattr(tg.optim, kind)(ours, lr=1e-3).step, getattr(torch.optim, kind)(theirs, lr=1e-3).step
+
+
+def seconds(step: Step, times: int) -> float:
+    start = time.perf_counter()
+    for _ in range(times):
+        step()
+    return (time.perf_counter() - start) / times
+
+
+def duel(ours: Step, theirs: Step, rounds: int = 30) -> tuple[float, float, float]:
+    """(our time, their time, ratio): medians over rounds in which both run, for about 10 ms each."""
+    times = [max(1, round(0.01 / max(seconds(step, 3), 1e-6))) for step in (ours, theirs)]
+    rows = [(seconds(ours, times[0]), seconds(theirs, times[1])) for _ in range(rounds)]
+    return (
+        statistics.median(a for a, _ in rows),
+        statistics.median(b for _, b in rows),
+        statistics.median(a / b for a, b in rows),
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="exit with 1 where a figure is over its limit")
+    check = parser.parse_args().check
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        print("PyTorch is not installed: there is nothing to compare with")
+        return 0
+    over = 0
+    print(f"{'':30}{'ours':>10}{'theirs':>10}{'ratio':>8}{'limit':>8}")
+    for kind, limit in LIMITS.items():
+        for net, shapes in NETS.items():
+            a, b, ratio = duel(*contestants(kind, shapes))
+            late = limit is not None and ratio > limit
+            over += late
+            limit_text = "" if limit is None else f"{limit:8.2f}"
+            print(f"{f'{kind}, {net}':30}{a * 1e6:8.0f}µs{b * 1e6:8.0f}µs{ratio:8.2f}{limit_text}{'  over' * late}", flush=True)
+    return int(check and over > 0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -106,8 +106,9 @@ def random_split(dataset: Any, lengths: Sequence[float], seed: int = 0) -> list[
 
 
 def as_dataset(who: str, value: Any) -> Any:
-    """A data set as it is, and a tuple or list of arrays as one."""
-    if isinstance(value, tuple | list):
+    """A data set as it is, and a tuple or list of arrays as one. A list of tuples is a data set: of examples."""
+    examples = isinstance(value, list) and value and all(isinstance(item, tuple) for item in value)
+    if isinstance(value, tuple | list) and not examples:
         dataset = TensorDataset.__new__(TensorDataset)
         dataset.arrays = checked_arrays(who, value)
         return dataset

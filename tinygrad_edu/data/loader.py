@@ -22,7 +22,7 @@ class DataLoader:
     Parameters
     ----------
     arrays: a tuple or list of arrays whose first axis counts the examples, such as ``(x, t)``, which are not copied; or anything
-        that has a length and whose items are tuples of equal shapes, such as a `TensorDataset` or a part of a `random_split`.
+        with a length whose items are tuples of equal shapes: a `TensorDataset`, a part of a `random_split`, a list of tuples.
     batch_size: examples in a batch; the last batch has what is left.
     shuffle: go through the examples in a new order each time, drawn without replacement, so that every epoch sees each of them
         once. Otherwise they come as they stand.

@@ -1,4 +1,7 @@
-"""Activation functions as modules, for `Sequential`. What they compute, and their derivatives, is written with the operations."""
+"""Activation functions as modules, for `Sequential`. What they compute, and their derivatives, is written with the operations.
+
+Those that have an ``inplace`` in PyTorch take it here as well. It changes nothing: what a graph holds is never overwritten.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,13 @@ class _Activation(Module):
         )
 
 
+class _Plain(_Activation):
+    """An activation function without options."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        pass
+
+
 class Sigmoid(Module):
     """y = 1 / (1 + e⁻ˣ), element by element. Counterpart: ``torch.nn.Sigmoid``.
 
@@ -31,7 +41,7 @@ class Sigmoid(Module):
         return F.sigmoid(input)
 
 
-class ReLU(Module):
+class ReLU(_Plain):
     """y = max(x, 0), element by element. Counterpart: ``torch.nn.ReLU``.
 
     >>> import tinygrad_edu as tg
@@ -70,7 +80,7 @@ class GELU(_Activation):
         return F.gelu(input, self.approximate)
 
 
-class SiLU(Module):
+class SiLU(_Plain):
     """y = x σ(x). Counterpart: ``torch.nn.SiLU``.
 
     >>> import tinygrad_edu as tg
@@ -82,7 +92,7 @@ class SiLU(Module):
         return F.silu(input)
 
 
-class Mish(Module):
+class Mish(_Plain):
     """y = x tanh(ln(1 + eˣ)). Counterpart: ``torch.nn.Mish``.
 
     >>> import tinygrad_edu as tg
@@ -102,7 +112,7 @@ class ELU(_Activation):
     Tensor([-0.63212056,  2.        ])
     """
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         self.alpha = alpha
 
     def forward(self, input: Any) -> Any:
@@ -117,14 +127,14 @@ class CELU(_Activation):
     Tensor([-0.63212056,  2.        ])
     """
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         self.alpha = alpha
 
     def forward(self, input: Any) -> Any:
         return F.celu(input, self.alpha)
 
 
-class SELU(Module):
+class SELU(_Plain):
     """y = λ x where x > 0, else λ α (eˣ − 1): layers keep mean 0 and variance 1. Counterpart: ``torch.nn.SELU``.
 
     >>> import tinygrad_edu as tg
@@ -144,14 +154,14 @@ class LeakyReLU(_Activation):
     Tensor([-0.01,  2.  ])
     """
 
-    def __init__(self, negative_slope: float = 0.01) -> None:
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         self.negative_slope = negative_slope
 
     def forward(self, input: Any) -> Any:
         return F.leaky_relu(input, self.negative_slope)
 
 
-class ReLU6(Module):
+class ReLU6(_Plain):
     """y = x, but not below 0 and not above 6. Counterpart: ``torch.nn.ReLU6``.
 
     >>> import tinygrad_edu as tg
@@ -171,7 +181,7 @@ class Hardtanh(_Activation):
     Tensor([-1.,  1.])
     """
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         self.min_val = min_val
         self.max_val = max_val
 
@@ -179,7 +189,7 @@ class Hardtanh(_Activation):
         return F.hardtanh(input, self.min_val, self.max_val)
 
 
-class Hardsigmoid(Module):
+class Hardsigmoid(_Plain):
     """y = x / 6 + ½, but not below 0 and not above 1. Counterpart: ``torch.nn.Hardsigmoid``.
 
     >>> import tinygrad_edu as tg
@@ -191,7 +201,7 @@ class Hardsigmoid(Module):
         return F.hardsigmoid(input)
 
 
-class Hardswish(Module):
+class Hardswish(_Plain):
     """y = x hardsigmoid(x). Counterpart: ``torch.nn.Hardswish``.
 
     >>> import tinygrad_edu as tg

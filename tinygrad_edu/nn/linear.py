@@ -12,6 +12,7 @@ from tinygrad_edu.nn import functional as F  # noqa: N812 - the name that everyb
 from tinygrad_edu.nn.functional.linear import misfit
 from tinygrad_edu.nn.init import generator
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.ops.reshaping import flatten
 from tinygrad_edu.tensor import Tensor
 
 
@@ -165,8 +166,8 @@ class Embedding(Module):
 class Dropout(Module):
     """y = x m / (1 − p) in training, and x in evaluation        (m is 0 with probability p, else 1)
 
-    ``rng`` draws m, and stays readable as ``.rng``, so that its state can be saved. Counterpart: ``torch.nn.Dropout``; section
-    6.4.3 of *Deep Learning from Scratch*.
+    ``rng`` draws m, and stays readable as ``.rng``, so that its state can be saved. ``inplace`` is PyTorch's, and changes nothing.
+    Counterpart: ``torch.nn.Dropout``; section 6.4.3 of *Deep Learning from Scratch*.
 
     >>> import numpy as np
     >>> import tinygrad_edu as tg
@@ -177,7 +178,7 @@ class Dropout(Module):
     Tensor([1., 1., 1.])
     """
 
-    def __init__(self, p: float = 0.5, *, rng: np.random.Generator | None = None) -> None:
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, rng: np.random.Generator | None = None) -> None:
         if not 0 <= p <= 1:
             raise ArgumentError(f"Dropout: p is a probability from 0 to 1, got {p!r}")
         self.p = p
@@ -203,12 +204,7 @@ class Flatten(Module):
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, input: Any) -> Any:
-        shape = np.shape(input)
-        start, end = [axis + len(shape) * (axis < 0) for axis in (self.start_dim, self.end_dim)]
-        if not 0 <= start <= end < len(shape):
-            raise ShapeError(f"{self!r} cannot join axes {self.start_dim} to {self.end_dim} of an input of shape {shape}")
-        x = input if isinstance(input, Tensor) else np.asarray(input)
-        return x.reshape((*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+        return flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         return "" if (self.start_dim, self.end_dim) == (1, -1) else f"{self.start_dim}, {self.end_dim}"

@@ -153,6 +153,8 @@ class Module:
         """``self.name = module``, for names that are computed. Counterpart: ``torch.nn.Module.register_module``."""
         setattr(self, name, module)
 
+    add_module = register_module
+
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules directly below this one, with the names that they have here."""
         return _found(vars(self), Module)
@@ -272,6 +274,8 @@ class Module:
         >>> tg.nn.Linear(2, 1).float().weight.dtype
         dtype('float32')
         """
+        if isinstance(dtype, str) and dtype.partition(":")[0] in ("cpu", "cuda", "mps"):
+            raise ArgumentError(f"{type(self).__name__}.to: {dtype!r} is a device, and there is only the processor: leave it out")
         if np.dtype(dtype).kind not in "fc":
             raise DTypeError(f"{type(self).__name__}.to: parameters are floating or complex numbers, and {np.dtype(dtype)} is not")
         for tensor in (*self.parameters(), *self.buffers()):
@@ -361,10 +365,10 @@ class Module:
         """
         return Handle(self, "backward", hook)
 
-    def zero_grad(self) -> None:
-        """Forget the gradient of every parameter: ``.grad`` is None until the next ``backward()``."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradient of every parameter: ``.grad`` is None until the next ``backward()``, or else zeros."""
         for parameter in self.parameters():
-            parameter.grad = None
+            parameter.grad = None if set_to_none or parameter.grad is None else np.zeros(parameter.shape, parameter.dtype)
 
     def extra_repr(self) -> str:
         """What a subclass wants to see between the parentheses of its repr."""

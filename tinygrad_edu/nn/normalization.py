@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.evaluations import is_recomputing
 from tinygrad_edu.nn import functional as F  # noqa: N812
 from tinygrad_edu.nn.linear import filled
 from tinygrad_edu.nn.module import Module
@@ -44,7 +45,7 @@ class _BatchNorm(Module):
         if len(shape) not in self.ranks or shape[1] != self.num_features:
             raise ShapeError(f"{self!r} needs an input {self.shapes} with {self.num_features} channels, got shape {shape}")
         momentum = self.momentum
-        if self.training and self.num_batches_tracked is not None:
+        if self.training and self.num_batches_tracked is not None and not is_recomputing():
             self.num_batches_tracked.data = self.num_batches_tracked.data + 1
             if momentum is None:  # the plain mean over all batches
                 momentum = 1 / self.num_batches_tracked.item()

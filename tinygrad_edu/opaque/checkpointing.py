@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu import engine
 from tinygrad_edu.errors import DTypeError, GraphError, ShapeError
+from tinygrad_edu.evaluations import Evaluations
 from tinygrad_edu.graph import Variable, enable_grad, is_recording
 from tinygrad_edu.opaque.node import Call, check_callable, opaque_node, operation
 from tinygrad_edu.opaque.packing import Packed, arrays_of, put_together, taken_apart
@@ -23,7 +24,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     The gradients are the same, to any order; memory falls from that of all of f's intermediate arrays to that of its arguments and
     its result, for one more evaluation of f in backward. Parameters that f uses without being given them, those of an ``nn.Module``
     for instance, get their gradients too. ``f`` must give the same numbers the second time; where it does not, backward() raises a
-    `GraphError`. Counterpart: ``jax.checkpoint``, ``torch.utils.checkpoint``; Griewank and Walther, *Revolve*, 2000.
+    `GraphError`. A Dropout drops the same numbers then, and the running statistics of a BatchNorm move once: see `is_recomputing`.
+    Counterpart: ``jax.checkpoint``, ``torch.utils.checkpoint``; Griewank and Walther, *Revolve*, 2000.
 
     >>> import tinygrad_edu as tg
     >>> f = tg.checkpoint(lambda x: tg.exp(tg.sin(x)))
@@ -40,7 +42,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         structure, operands = taken_apart((args, keywords))
         call = _Checkpoint(f, structure, len(operands))
         chosen = [i for i, t in enumerate(operands) if isinstance(t, Tensor) and t.requires_grad]
-        first = call.evaluated(arrays_of(operands), chosen)
+        with call.evaluations.first():
+            first = call.evaluated(arrays_of(operands), chosen)
         call.captured = first.captured
         call.packed = Packed(
             first.y, f"checkpoint: {name_of(f)}", "its result", "it returned that the first time", carried=lambda t: t.requires_grad
@@ -56,6 +59,10 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 class _Checkpoint(Call):
     packed: Packed
 
+    def __init__(self, source: Callable[..., Any], structure: Any, given: int) -> None:
+        super().__init__(source, structure, given)
+        self.evaluations = Evaluations()
+
     def evaluated(self, values: Sequence[Any], chosen: Sequence[int]) -> Recorded:
         """The function, recorded, with those of the arguments that are chosen as variables."""
 
@@ -69,11 +76,13 @@ class _Checkpoint(Call):
 
     def value(self, arrays: list[Any]) -> Tensor:
         args, keywords = put_together(self.structure, arrays)
-        return self.packed.pack(self.source(*args, **keywords))
+        with self.evaluations.again():
+            return self.packed.pack(self.source(*args, **keywords))
 
     def gradients(self, g: Any, y: Any, values: list[Any], more: list[Any], positions: list[int]) -> dict[int, Any]:
         name = name_of(self.source)
-        again = self.evaluated(values, [position for position in positions if position < self.given])
+        with self.evaluations.again():
+            again = self.evaluated(values, [position for position in positions if position < self.given])
         try:
             with enable_grad():
                 result = self.packed.pack(again.y)
@@ -82,7 +91,8 @@ class _Checkpoint(Call):
         if not np.array_equal(result._data, arrays_of([y])[0], equal_nan=True):
             raise GraphError(
                 f"checkpoint: {name} gave other numbers when it was computed again for backward(): it draws random "
-                "numbers, or something it uses has changed. Draw the numbers outside and pass them as arguments"
+                "numbers (nn.Dropout's are drawn again as they were), or something it uses has changed. Draw the numbers outside "
+                "and pass them as arguments"
             )
         if set(again.captured) != set(self.captured) or not result.requires_grad:
             raise GraphError(

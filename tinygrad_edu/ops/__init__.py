@@ -51,6 +51,7 @@ if TYPE_CHECKING:  # the same names, for readers that do not run the code
     from tinygrad_edu.ops.rectifiers import *
     from tinygrad_edu.ops.recurrent import *
     from tinygrad_edu.ops.reduction import *
+    from tinygrad_edu.ops.reshaping import *
     from tinygrad_edu.ops.select import *
     from tinygrad_edu.ops.shape import *
     from tinygrad_edu.ops.singular_values import *

@@ -53,11 +53,11 @@ def _check_order(name: str, order: str) -> None:
 reshape.vjp(a=lambda g, a_shape, order: reshape(g, a_shape, order))
 
 
-@composite(numpy=np.ravel, aliases=("flatten",), cases=[Case(a=reals()), Case(a=reals(shape=(2, 3)), order=["F"])])
+@composite(numpy=np.ravel, cases=[Case(a=reals()), Case(a=reals(shape=(2, 3)), order=["F"])])
 def ravel(a: Any, /, order: str = "C") -> Any:
     """y = a's elements in a row        ∂L/∂a = g, read back
 
-    A ``reshape`` to one axis, with its ``order``. Counterpart: ``numpy.ravel``, ``torch.flatten``.
+    A ``reshape`` to one axis, with its ``order``. Counterpart: ``numpy.ravel``; see also `flatten`.
 
     >>> import tinygrad_edu as tg
     >>> tg.ravel(tg.Tensor([[1.0, 2.0], [3.0, 4.0]]))
@@ -79,7 +79,7 @@ def ravel(a: Any, /, order: str = "C") -> Any:
 def transpose(a: Array, /, axes: Sequence[int] | None = None) -> Array:
     """y = a with its axes permuted (reversed, by default)        ∂L/∂a = g with its axes permuted back
 
-    ``x.T`` reverses. Counterpart: ``numpy.transpose``, ``numpy.permute_dims``, ``torch.permute``.
+    ``x.T`` reverses. Counterpart: ``numpy.transpose``, ``numpy.permute_dims``; see also `permute`.
 
     >>> import tinygrad_edu as tg
     >>> tg.transpose(tg.Tensor([[1.0, 2.0], [3.0, 4.0]]))
@@ -184,6 +184,7 @@ def rollaxis(a: Any, /, axis: int, start: int = 0) -> Any:
 
 @primitive(
     forward=np.expand_dims,
+    aliases=("unsqueeze",),
     cases=[Case(a=reals(shape=("m", "n")), axis=[0, 1, -1, (0, 2)]), Case(a=reals(shape=()), axis=[0, (0, 1)])],
 )
 def expand_dims(a: Array, /, axis: Any) -> Array:

@@ -113,8 +113,10 @@ def _erfcx_slope(a: Any, y: Any) -> Any:
     far = a > (25 if a.dtype == np.float64 else 8)
     x = where(far, a, 8)
     t = 0.5 / x / x
-    series = t * (-1 + t * (3 + t * (-15 + t * (105 + t * (-945 + t * 10395)))))
-    return where(far, SLOPE_AT_0 * series, slope)
+    series = 1.0
+    for k in range(11, 1, -2):
+        series = 1 - k * t * series  # 1 − 3 t (1 − 5 t (…))
+    return where(far, -SLOPE_AT_0 * t * series, slope)
 
 
 erfcx.vjp(a=lambda g, a, y: g * _erfcx_slope(a, y))

@@ -1,10 +1,10 @@
 """Optimisers: what turns gradients into better parameters, and schedules of their learning rates. Counterpart: ``torch.optim``."""
 
+from tinygrad_edu.clipping import clip_grad_norm_, clip_grad_value_
+from tinygrad_edu.optim import lr_scheduler
 from tinygrad_edu.optim.adam import Adam, AdamW, Lion
 from tinygrad_edu.optim.adaptive import AdaGrad, RMSprop
-from tinygrad_edu.optim.clipping import clip_grad_norm_, clip_grad_value_
-from tinygrad_edu.optim.optimizer import Optimizer
-from tinygrad_edu.optim.schedules import (
+from tinygrad_edu.optim.lr_scheduler import (
     CosineAnnealingLR,
     LinearLR,
     LRScheduler,
@@ -13,10 +13,14 @@ from tinygrad_edu.optim.schedules import (
     SequentialLR,
     StepLR,
 )
+from tinygrad_edu.optim.optimizer import Optimizer
 from tinygrad_edu.optim.sgd import SGD
+
+Adagrad = AdaGrad  # as PyTorch writes it
 
 __all__ = [  # noqa: RUF022 - in the order of sorted()
     "AdaGrad",
+    "Adagrad",
     "Adam",
     "AdamW",
     "CosineAnnealingLR",
@@ -32,4 +36,5 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "StepLR",
     "clip_grad_norm_",
     "clip_grad_value_",
+    "lr_scheduler",
 ]

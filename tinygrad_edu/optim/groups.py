@@ -20,6 +20,8 @@ def groups_of(who: str, params: Iterable[Any]) -> list[Mapping[str, Any]]:
         raise DTypeError(f"{who}: params is a list of tensors, and this is one tensor: write [w]")
     if isinstance(params, Mapping):
         return [{"params": params}]
+    if hasattr(params, "parameters"):
+        raise DTypeError(f"{who}: params is a list of tensors, and this is a {type(params).__name__}: pass its .parameters()")
     listed = list(params)
     if listed and all(isinstance(entry, Mapping) for entry in listed):
         return listed

@@ -125,11 +125,12 @@ class Optimizer:
             sweep(move, arrays, options, self.decoupled)
         state["step"] = step  # last, so that a failed rule leaves the count as it was
 
-    def zero_grad(self) -> None:
-        """Forget the gradients: ``.grad`` is None until the next ``backward()``, which otherwise adds to them."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients: ``.grad`` is None until the next ``backward()``, which otherwise adds to them; or zeros, if
+        ``set_to_none`` is False."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                parameter.grad = None
+                parameter.grad = None if set_to_none or parameter.grad is None else np.zeros(parameter.shape, parameter.dtype)
 
     # ------------------------------------------------------------------------------------------------------------ groups
 

@@ -10,10 +10,12 @@ import numpy as np
 
 from tinygrad_edu.errors import ArgumentError
 from tinygrad_edu.optim.optimizer import Optimizer
-from tinygrad_edu.optim.sweep import BLOCK
 
 if TYPE_CHECKING:
     from tinygrad_edu.optim.optimizer import Options, Rule
+
+
+SMALL = 1 << 18  # bytes of a parameter that are moved in one line, with a temporary: all else in a step would take longer
 
 
 class SGD(Optimizer):
@@ -68,7 +70,7 @@ class SGD(Optimizer):
         lr = options["lr"]
 
         def plain(key: Any, p: Any, g: Any) -> None:
-            if p.nbytes <= BLOCK:  # for few numbers, all else that a step does would take longer
+            if p.nbytes <= SMALL:
                 p -= lr * g
             else:
                 move(key, p, g)

@@ -196,9 +196,11 @@ def ignores_memory_layout(example: Example) -> None:
             from_numpy(layout(a), requires_grad=True) if real else a for a, real in zip(example.arrays, example.real, strict=True)
         ]
         y = example.call(tensors)
-        # backward() copies the gradient that it is given. The cotangent of flip's operand is a view.
-        end = y if layout.name == "contiguous" else flip(flip(y))
-        end.backward(layout(np.arange(1.0, 1 + y.size).reshape(y.shape)))
+        weights = np.arange(1.0, 1 + y.size).reshape(y.shape)
+        if layout.name == "contiguous":
+            y.backward(weights)
+        else:  # backward() copies the gradient that it is given, but the cotangent of flip's operand is a view
+            flip(y).backward(np.flip(weights))
         results.append([plain(y), *_gradients(tensors)])
     _same_gradients(example, "strided operands change", results, 1e-10, 1e-12)
 

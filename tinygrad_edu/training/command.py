@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +53,11 @@ def start(config: Config, out: Path) -> None:
     """Begin a run in a folder that holds none."""
     if (out / CONFIG).exists():
         raise ArgumentError(f"{out} holds a run already: go on with it by --resume {out}, or name another folder by --out")
+    parts = _model(config, *_data(config))  # what cannot be had or does not fit is known before there is a folder
     out.mkdir(parents=True, exist_ok=True)
-    (out / CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", "utf-8")
-    _train(config, out)
+    with replacing(out / CONFIG) as path:
+        path.write_text(json.dumps(asdict(config), indent=2) + "\n", "utf-8")
+    _train(config, out, *parts)
 
 
 def resume(out: Path, epochs: int | None) -> None:
@@ -64,12 +66,12 @@ def resume(out: Path, epochs: int | None) -> None:
         config = Config(**json.loads((out / CONFIG).read_text("utf-8")))
     except (ValueError, TypeError) as error:
         raise FileError(f"{out / CONFIG}: not the configuration of a run ({error})") from error
-    _train(config if epochs is None else Config(**{**asdict(config), "epochs": epochs}), out)
+    config = config if epochs is None else replace(config, epochs=epochs)
+    _train(config, out, *_model(config, *_data(config)))
 
 
-def _train(config: Config, out: Path) -> None:
-    train, test = _data(config)
-    model, (train, test) = _model(config, train, test)
+def _train(config: Config, out: Path, model: nn.Module, examples: Split) -> None:
+    train, test = examples
     regression = config.data == "sine"
     print(f"{config.data}: {len(train[0]):,} examples to train on, {len(test[0]):,} to validate, seed {config.seed}")
     print(model)

@@ -1,6 +1,7 @@
 """Layers and losses as functions, for use inside ``forward``. Counterpart: ``torch.nn.functional``."""
 
 from tinygrad_edu.nn.functional.attention import scaled_dot_product_attention
+from tinygrad_edu.nn.functional.axes import glu, log_softmax, normalize, one_hot, pad, softmax
 from tinygrad_edu.nn.functional.classification import cross_entropy, multi_margin_loss, nll_loss
 from tinygrad_edu.nn.functional.convolution import (
     adaptive_avg_pool1d,
@@ -34,9 +35,7 @@ from tinygrad_edu.nn.functional.losses import (
 from tinygrad_edu.nn.functional.normalization import batch_norm, group_norm, layer_norm, rms_norm
 from tinygrad_edu.ops.activation import celu, elu, gelu, log_sigmoid, mish, relu, selu, sigmoid, silu, softplus, softsign
 from tinygrad_edu.ops.hyperbolic import tanh
-from tinygrad_edu.ops.loss import log_softmax, one_hot, softmax
-from tinygrad_edu.ops.rectifiers import glu, hardsigmoid, hardswish, hardtanh, leaky_relu, prelu, relu6
-from tinygrad_edu.ops.shape import pad
+from tinygrad_edu.ops.rectifiers import hardsigmoid, hardswish, hardtanh, leaky_relu, prelu, relu6
 
 logsigmoid = log_sigmoid
 
@@ -84,6 +83,7 @@ __all__ = [
     "mse_loss",
     "multi_margin_loss",
     "nll_loss",
+    "normalize",
     "one_hot",
     "pad",
     "prelu",

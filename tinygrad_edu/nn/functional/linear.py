@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, DTypeError, LabelError, ShapeError
+from tinygrad_edu.evaluations import repeated
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.linalg import matmul
 from tinygrad_edu.ops.select import where
@@ -88,6 +89,6 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, *, rng: np.random
 
 def dropout_mask(shape: tuple[int, ...], p: float, dtype: Any, rng: np.random.Generator | None) -> Any:
     """Zeros with probability p, else 1 / (1 − p)."""
-    rng = np.random.default_rng() if rng is None else rng
+    rng = repeated(np.random.default_rng() if rng is None else rng)
     kept = rng.random(shape, np.float32) >= p
     return kept.astype(dtype) * np.dtype(dtype).type(1 / (1 - p) if p < 1 else 0)

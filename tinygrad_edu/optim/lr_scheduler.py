@@ -60,6 +60,10 @@ class LRScheduler:
         self.count += 1
         self._set()
 
+    def get_last_lr(self) -> list[float]:
+        """The learning rate of each group, as it is now."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
     def _set(self) -> None:
         for group, rate in zip(self.optimizer.param_groups, self.rates(self.count), strict=True):
             group["lr"] = rate
@@ -206,7 +210,7 @@ class OneCycleLR(LRScheduler):
     ----------
     optimizer: whose learning rates are set. With ``cycle_momentum`` its momentum or β₁ is set, too.
     max_lr: the learning rate at the top.
-    total_steps: of the optimiser. Calling ``step()`` more often is an error.
+    total_steps: of the optimiser, or else ``epochs`` and ``steps_per_epoch``. Calling ``step()`` more often is an error.
     pct_start: share of the steps that go up.
     cycle_momentum, base_momentum, max_momentum: whether the momentum goes from max to base and back.
     div_factor: max_lr over the first learning rate.
@@ -225,16 +229,22 @@ class OneCycleLR(LRScheduler):
         self,
         optimizer: Optimizer,
         max_lr: float,
-        total_steps: int,
+        total_steps: int | None = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
         pct_start: float = 0.3,
+        *,
         cycle_momentum: bool = True,
         base_momentum: float = 0.85,
         max_momentum: float = 0.95,
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
-        *,
         every: Literal["epoch", "step"] = "step",
     ) -> None:
+        if total_steps is None:
+            if epochs is None or steps_per_epoch is None:
+                raise ArgumentError("OneCycleLR: how many steps are there? Pass total_steps, or epochs and steps_per_epoch")
+            total_steps = epochs * steps_per_epoch
         self.total_steps = _at_least("OneCycleLR", "total_steps", total_steps, 1)
         if not 0 <= pct_start <= 1:
             raise ArgumentError(f"OneCycleLR: pct_start is a share of the steps, between 0 and 1, got {pct_start}")
