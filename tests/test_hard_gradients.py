@@ -134,6 +134,13 @@ def test_one_element_of_forty_thousand_is_seen_along_directions(factor, dtype):
     assert check_gradients(square(), x, order=1, directions=1).ok
 
 
+@pytest.mark.parametrize("factor", [2.0, 1.0, 2.02, -2.0])
+def test_where_numbers_cancel_inside_a_wrong_factor_is_still_seen(factor):
+    near_one = lambda x: 1 - np.tanh(x) ** 2  # which at 12 has six digits left
+    report = check_function(near_one, lambda g, x: -factor * g * np.tanh(x) / np.cosh(x) ** 2, np.array([10.0, 12.0]))
+    assert report.counts["match" if factor == 2 else "mismatch"] == 2
+
+
 def chaotic(x):
     for _ in range(30):
         x = 3.9 * x * (1 - x)
@@ -169,6 +176,8 @@ RIGHT = {
     "a singular matrix": (tg.det, [np.ones((3, 3))]),
     "an ill-conditioned matrix": (tg.inv, [np.vander(np.linspace(1, 2, 5))]),
     "no variation": (lambda x: tg.var(x) + tg.std(x), [np.full(5, 0.1)]),
+    "saturated inside": (lambda x, w: tg.tanh(x @ w), [np.full((1, 3), 2.0), np.full((3, 1), 2.0)]),
+    "saturated": (lambda x: tg.tanh(x) + tg.sigmoid(x), [np.array([8.0, -12, 14, 20])]),
     "a constant sum": (lambda x: tg.sum(tg.softmax(x, axis=-1)), [normal(2, 4)]),
     "complex at 0": (tg.abs, [np.array([0j, 1 + 1j])]),
     "the smallest numbers": (lambda x: 2 * x, [np.array([5e-324, 1e-310])]),
@@ -193,8 +202,8 @@ def test_right_gradients_at_hard_places_are_not_called_wrong(place):
 
 
 def test_random_functions_are_refused():
-    dropout = tg.nn.Dropout(0.1)
-    for size in (1, 3, 30):
+    dropout = tg.nn.Dropout(0.2)
+    for size in (3, 30):  # of 3, the first two masks are often the same
         with pytest.raises(NumericalError, match=r"gives other numbers when it is called again.*call eval\(\) on the model"):
             check_gradients(lambda x: dropout(square(-2.0)(x)), np.ones(size))
     dropout.eval()
