@@ -19,3 +19,22 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder `shared` with MNIST's test digits does not stand beside the repository")
     return folder
+
+
+@pytest.fixture
+def plant():
+    """Replace rules for a while."""
+    saved = []
+
+    def replace(op, **rules):
+        saved.append((op, op.rules))
+        op.vjp(**{**op.rules, **rules})
+
+    def restore():
+        while saved:
+            op, rules = saved.pop()
+            op.vjp(**rules)
+
+    replace.restore = restore
+    yield replace
+    restore()
