@@ -162,6 +162,7 @@ RIGHT = {
     "jumps": (lambda x: x * tg.floor(x), [np.array([1.0, 2.5])]),
     "an infinite slope": (tg.sqrt, [np.array([0.0, 1])]),
     "a slope that overflows": (tg.log, [np.array([1e-300, 1e-8, 1e8, 1e300])]),
+    "a slope of 1e217": (tg.arctan2, [np.array([0.0, -5.9e-218]), np.array([3.0, 0.0])]),
     "near overflow": (tg.exp, [np.array([709.0, -745, 700])]),
     "far logits": (tg.softmax, [np.array([1e3, -1e3, 0, 999])]),
     "far logits in float32": (tg.logsumexp, [np.array([80, -80, 0, 88], "f4")]),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -145,6 +145,8 @@ def judge(
         found = _noise(change, line.size or 1.0)
         if found > max(noise, eps * size):  # rounding inside of f, which its values do not tell of
             return judge(value, line, analytic, tolerance, base, found)
+    if judgement.verdict == MISMATCH and np.isfinite(analytic) and _grows(change, line.size or 1.0, analytic):
+        return replace(judgement, verdict=INCONCLUSIVE, reason=FAST)  # within steps that are too short to be seen
     return judgement
 
 
@@ -260,12 +262,13 @@ def _sharpness(found: Sequence[Side], analytic: float, tolerance: Tolerance) -> 
 
 
 def _grows(change: Callable[[float], float], size: float, analytic: float) -> bool:
-    """Whether the difference quotients of one side go to plus or minus infinity, as that of √a does at 0."""
+    """Whether the difference quotients of one side go to plus or minus infinity, as that of √a does at 0; or, where the derivative
+    is finite, towards it."""
     with np.errstate(all="ignore"):
         sides = [[change(sign * h * size) / (sign * h * size) for h in (1e-3, 1e-6, 1e-9)] for sign in (1, -1)]
-        growing = [a for a, b, c in sides if a and b and 2 < abs(b / a) < np.inf and 2 < abs(c / b) < np.inf]
+        growing = [c for a, b, c in sides if a and b and 2 < abs(b / a) < np.inf and 2 < abs(c / b) < np.inf]
         overflow = any(c == analytic for _, _, c in sides)  # the quotients are too large for a number, too
-        return overflow or any(np.isnan(analytic) or a * analytic > 0 for a in growing)
+        return overflow or any(np.isnan(analytic) or (c * analytic > 0 and abs(c) <= abs(analytic)) for c in growing)
 
 
 def _unsettled(found: list[Side], analytic: float, tolerance: Tolerance) -> Judgement:
