@@ -238,6 +238,12 @@ def test_what_was_not_checked_is_listed_and_fails_under_the_threshold(run):
     assert run(source, "--gradient-report-min=0.28")[0] == 0
 
 
+def test_the_report_needs_no_other_plugin(run):
+    status, text = run(CUBE, "--gradient-report", "-p", "no:xdist")
+    assert status == 0, text
+    assert "3 of 3 derivatives were checked: 100 %" in text
+
+
 def test_workers_report_together(run):
     pytest.importorskip("xdist")
     source = CUBE + RAMP + "\n    test_ramp = property_test(ramp, max_examples=5)"
