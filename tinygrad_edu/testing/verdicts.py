@@ -267,8 +267,8 @@ def _grows(change: Callable[[float], float], size: float, analytic: float) -> bo
     with np.errstate(all="ignore"):
         sides = [[change(sign * h * size) / (sign * h * size) for h in (1e-3, 1e-6, 1e-9)] for sign in (1, -1)]
         growing = [c for a, b, c in sides if a and b and 2 < abs(b / a) < np.inf and 2 < abs(c / b) < np.inf]
-        overflow = any(c == analytic for _, _, c in sides)  # the quotients are too large for a number, too
-        return overflow or any(np.isnan(analytic) or (c * analytic > 0 and abs(c) <= abs(analytic)) for c in growing)
+        overflow = np.isinf(analytic) and any(c == analytic for _, _, c in sides)  # the quotients are too large for a number, too
+        return bool(overflow) or any(np.isnan(analytic) or (c * analytic > 0 and abs(c) <= abs(analytic)) for c in growing)
 
 
 def _unsettled(found: list[Side], analytic: float, tolerance: Tolerance) -> Judgement:
