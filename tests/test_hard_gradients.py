@@ -157,6 +157,7 @@ RIGHT = {
     "kinks in float32": (abs, [np.array([0, 1, -1], "f4")]),
     "ties": (lambda x: tg.max(x, axis=1), [np.array([[1.0, 1, 1], [2, 2, 0]])]),
     "ties that are sorted": (lambda x: tg.sort(x) * np.arange(4.0), [np.array([1.0, 1, 2, 1])]),
+    "ties in windows that overlap": (lambda x: tg.max_pool(x[None, None], 2, stride=1)[0, 0], [np.zeros((4, 5))]),
     "two pieces": (lambda x: tg.where(x > 0, x * x, -x), [np.array([0.0, 1, -1])]),
     "a length of 0": (tg.norm, [np.zeros(3)]),
     "jumps": (lambda x: x * tg.floor(x), [np.array([1.0, 2.5])]),
@@ -195,7 +196,7 @@ def test_right_gradients_at_hard_places_are_not_called_wrong(place):
     with np.errstate(all="ignore"):
         report = check_gradients(f, *inputs)
     assert report.ok, report
-    assert report.counts["match"] >= sum(np.size(x) for x in inputs if x.dtype.kind == "f") // 2
+    assert report.counts["match"] + report.counts["kink"] >= sum(np.size(x) for x in inputs if x.dtype.kind == "f") // 2
     assert not report.notes or place == "a constant sum"
 
 
