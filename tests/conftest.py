@@ -26,6 +26,25 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture
+def plant():
+    """Replace rules for a while."""
+    saved = []
+
+    def replace(op, **rules):
+        saved.append((op, op.rules))
+        op.vjp(**{**op.rules, **rules})
+
+    def restore():
+        while saved:
+            op, rules = saved.pop()
+            op.vjp(**rules)
+
+    replace.restore = restore
+    yield replace
+    restore()
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     """The steps pages of some graphs, with the receipts that they were made of: a path and a receipt by name."""

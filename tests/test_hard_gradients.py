@@ -134,6 +134,13 @@ def test_one_element_of_forty_thousand_is_seen_along_directions(factor, dtype):
     assert check_gradients(square(), x, order=1, directions=1).ok
 
 
+@pytest.mark.parametrize("factor", [2.0, 1.0, 2.02, -2.0])
+def test_where_numbers_cancel_inside_a_wrong_factor_is_still_seen(factor):
+    near_one = lambda x: 1 - np.tanh(x) ** 2  # which at 12 has six digits left
+    report = check_function(near_one, lambda g, x: -factor * g * np.tanh(x) / np.cosh(x) ** 2, np.array([10.0, 12.0]))
+    assert report.counts["match" if factor == 2 else "mismatch"] == 2
+
+
 def chaotic(x):
     for _ in range(30):
         x = 3.9 * x * (1 - x)
@@ -150,11 +157,13 @@ RIGHT = {
     "kinks in float32": (abs, [np.array([0, 1, -1], "f4")]),
     "ties": (lambda x: tg.max(x, axis=1), [np.array([[1.0, 1, 1], [2, 2, 0]])]),
     "ties that are sorted": (lambda x: tg.sort(x) * np.arange(4.0), [np.array([1.0, 1, 2, 1])]),
+    "ties in windows that overlap": (lambda x: tg.max_pool(x[None, None], 2, stride=1)[0, 0], [np.zeros((4, 5))]),
     "two pieces": (lambda x: tg.where(x > 0, x * x, -x), [np.array([0.0, 1, -1])]),
     "a length of 0": (tg.norm, [np.zeros(3)]),
     "jumps": (lambda x: x * tg.floor(x), [np.array([1.0, 2.5])]),
     "an infinite slope": (tg.sqrt, [np.array([0.0, 1])]),
     "a slope that overflows": (tg.log, [np.array([1e-300, 1e-8, 1e8, 1e300])]),
+    "a slope of 1e217": (tg.arctan2, [np.array([0.0, -5.9e-218]), np.array([3.0, 0.0])]),
     "near overflow": (tg.exp, [np.array([709.0, -745, 700])]),
     "far logits": (tg.softmax, [np.array([1e3, -1e3, 0, 999])]),
     "far logits in float32": (tg.logsumexp, [np.array([80, -80, 0, 88], "f4")]),
@@ -169,6 +178,8 @@ RIGHT = {
     "a singular matrix": (tg.det, [np.ones((3, 3))]),
     "an ill-conditioned matrix": (tg.inv, [np.vander(np.linspace(1, 2, 5))]),
     "no variation": (lambda x: tg.var(x) + tg.std(x), [np.full(5, 0.1)]),
+    "saturated inside": (lambda x, w: tg.tanh(x @ w), [np.full((1, 3), 2.0), np.full((3, 1), 2.0)]),
+    "saturated": (lambda x: tg.tanh(x) + tg.sigmoid(x), [np.array([8.0, -12, 14, 20])]),
     "a constant sum": (lambda x: tg.sum(tg.softmax(x, axis=-1)), [normal(2, 4)]),
     "complex at 0": (tg.abs, [np.array([0j, 1 + 1j])]),
     "the smallest numbers": (lambda x: 2 * x, [np.array([5e-324, 1e-310])]),
@@ -185,7 +196,7 @@ def test_right_gradients_at_hard_places_are_not_called_wrong(place):
     with np.errstate(all="ignore"):
         report = check_gradients(f, *inputs)
     assert report.ok, report
-    assert report.counts["match"] >= sum(np.size(x) for x in inputs if x.dtype.kind == "f") // 2
+    assert report.counts["match"] + report.counts["kink"] >= sum(np.size(x) for x in inputs if x.dtype.kind == "f") // 2
     assert not report.notes or place == "a constant sum"
 
 
@@ -193,8 +204,8 @@ def test_right_gradients_at_hard_places_are_not_called_wrong(place):
 
 
 def test_random_functions_are_refused():
-    dropout = tg.nn.Dropout(0.1)
-    for size in (1, 3, 30):
+    dropout = tg.nn.Dropout(0.2)
+    for size in (3, 30):  # of 3, the first two masks are often the same
         with pytest.raises(NumericalError, match=r"gives other numbers when it is called again.*call eval\(\) on the model"):
             check_gradients(lambda x: dropout(square(-2.0)(x)), np.ones(size))
     dropout.eval()

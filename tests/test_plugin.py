@@ -238,6 +238,12 @@ def test_what_was_not_checked_is_listed_and_fails_under_the_threshold(run):
     assert run(source, "--gradient-report-min=0.28")[0] == 0
 
 
+def test_the_report_needs_no_other_plugin(run):
+    status, text = run(CUBE, "--gradient-report", "-p", "no:xdist")
+    assert status == 0, text
+    assert "3 of 3 derivatives were checked: 100 %" in text
+
+
 def test_workers_report_together(run):
     pytest.importorskip("xdist")
     source = CUBE + RAMP + "\n    test_ramp = property_test(ramp, max_examples=5)"
@@ -301,8 +307,9 @@ def loaded(program, *names):
 
 
 def test_the_plugin_loads_nothing(run):
-    heavy = ("tinygrad_edu", "numpy", "hypothesis", "pytest")
-    assert loaded("import _tinygrad_edu_pytest, _tinygrad_edu_hypothesis; _tinygrad_edu_hypothesis.register()", *heavy) == []
+    heavy = ("tinygrad_edu", "numpy", "hypothesis")
+    assert loaded("import _tinygrad_edu_pytest", *heavy) == []
+    assert loaded("import _tinygrad_edu_hypothesis; _tinygrad_edu_hypothesis.register()", *heavy, "pytest") == []
     status, text = run("import sys\ndef test_it(): assert 'tinygrad_edu' not in sys.modules")
     assert status == 0, text
 

@@ -65,6 +65,7 @@ def test_a_method_that_is_unknown():
         (np.sin, np.cos(1e8), 1e8, "match"),
         (lambda x: 1e16 + x, 2.0, 1.0, "inconclusive"),  # rounding
         (lambda x: 1e10 + x, 2.0, 1.0, "mismatch"),
+        (lambda x: 1e4 + x * x, 0.0, 0.01, "mismatch"),  # a short step is lost, and then its quotient is 0
         (np.floor, 0.0, 1.0, "inconclusive"),  # a jump
         (np.sqrt, 0.0, 0.0, "inconclusive"),  # an infinite derivative
         (lambda x: 1e-12 * x, 1e-12, 3.0, "match"),

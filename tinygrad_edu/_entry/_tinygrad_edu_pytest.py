@@ -1,9 +1,11 @@
 """The plugin for pytest: ``--gradient-report`` prints which derivatives a run has checked.
 
-pytest imports this file in every run, so it imports nothing: without the option it adds three options and is done.
+pytest imports this file in every run, so it imports nothing else: without the option it adds three options and is done.
 """
 
 from __future__ import annotations
+
+import pytest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,8 +42,6 @@ def pytest_configure(config: Any) -> None:
     if not (option.gradient_report or option.gradient_report_all or least is not None):
         return
     if least is not None and not 0 <= least <= 1:
-        import pytest
-
         raise pytest.UsageError(f"--gradient-report-min is a share between 0 and 1, not {least:g}")
     config.pluginmanager.register(Report(config), "tinygrad-edu-gradient-report")
 
@@ -66,6 +66,7 @@ class Report:
         elif self.fails and session.exitstatus == 0:
             session.exitstatus = 1
 
+    @pytest.hookimpl(optionalhook=True)  # which there is with pytest-xdist only
     def pytest_testnodedown(self, node: Any) -> None:
         """Take what a worker has noted."""
         self.coverage.take(getattr(node, "workeroutput", {}).get(SENT, [[], {}, {}]))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     Forward: TypeAlias = Callable[[Sequence[Array]], list[Array]]  # from all that is differentiated, and labels, to all results
 
+NOTHING = 1e-15  # a derivative below it is as good as none: that rounding hides it is not worth a word
 AGAIN = 8  # more calls of a function with a derivative that is no match, to see whether it is random
 
 
@@ -347,7 +348,8 @@ def _judge_one(
     x = arrays[position]
     wide = [a.astype(np.result_type(a.dtype, np.float64)) if i == position else a for i, a in enumerate(arrays)]
     eps = eps_of(x)
-    tolerance = Tolerance(max(rtol, 50 * eps), max(atol, 50 * eps) * min(1.0, largest(analytic)), max(atol, 50 * eps))
+    absolute, size = max(atol, 50 * eps), min(1.0, largest(analytic))
+    tolerance = Tolerance(max(rtol, 50 * eps), absolute * size, max(NOTHING, absolute * (size or 1.0)))
     base = value(wide)
     parts: dict[tuple[int, ...], list[tuple[Judgement, complex]]] = {}
     wrong_ones = 0

@@ -114,14 +114,20 @@ class Rounding:
         numbers that are sorted: each may become any of the results. At points beside it, where no two are tied, it does."""
         rng = np.random.default_rng(0)
         slopes = []
-        for _ in range(4 * NEIGHBOURS):
-            beside = [
-                x + 1e-3 * step_for(largest(x)) * rng.uniform(-1, 1, x.shape) if i in self.chosen else x
-                for i, x in enumerate(self.wide)
-            ]
+
+        def ramp(x: Array) -> Array:  # the first of equal numbers is the smallest
+            return np.linspace(-1, 1, x.size).reshape(x.shape)
+
+        def anywhere(x: Array) -> Array:
+            return rng.uniform(-1, 1, x.shape)
+
+        moves: list[tuple[int, Callable[[Array], Array]]] = [(1, ramp), (-1, ramp), *[(1, anywhere)] * (4 * NEIGHBOURS)]
+        for sign, move in moves:
+            beside = [x + 1e-3 * step_for(largest(x)) * sign * move(x) if i in self.chosen else x for i, x in enumerate(self.wide)]
             base = np.asarray(self.level.value(beside))
             slopes.append(judge(self.level.value, line.starting(beside), 0.0, tolerance, base).numerical.real)
-        if min(slopes) <= judgement.analytic.real <= max(slopes):
+        analytic = judgement.analytic.real
+        if min(slopes) <= analytic <= max(slopes) or any(tolerance.covers(analytic, slope, 0.0) for slope in slopes):
             reason = f"a kink: the derivative is between {min(slopes):.6g} and {max(slopes):.6g} around it"
             return replace(judgement, verdict=KINK, reason=reason)
         return judgement
