@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MATCH, KINK, INCONCLUSIVE, MISMATCH = VERDICTS = ("match", "kink", "inconclusive", "mismatch")
 
 FAST = "f changes faster than difference quotients can follow: they depend on the step"
+HIDDEN = "rounding or a jump hides it: the numerical derivative is known to ±"
 HASTY = "not looked at closely, after so many that are wrong"
 ENOUGH = 32  # mismatches of one input, after which the others are not looked at closely
 STEP = 1e-3  # of the wider of two central differences, for inputs of size 1 or more
@@ -143,7 +144,8 @@ def judge(
         return Judgement(MISMATCH if np.isfinite(numerical) else INCONCLUSIVE, analytic, numerical, rounding, HASTY)
     depending, hidden = _depending(terms, line, base, eps)
     judgement = _closely(_Curve(change, line.at, eps, max(size, depending), hidden), line.size or 1.0, analytic, tolerance)
-    if judgement.reason == FAST or (judgement.verdict == MISMATCH and not judgement.reason):
+    unclear = judgement.reason == FAST or judgement.reason.startswith(HIDDEN)
+    if unclear or (judgement.verdict == MISMATCH and not judgement.reason):
         found = _noise(change, line.size or 1.0)
         if found > max(noise, eps * size):  # rounding inside of f, which its values do not tell of
             return judge(value, line, analytic, tolerance, base, found)
@@ -259,7 +261,7 @@ def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) 
 def _sharpness(found: Sequence[Side], analytic: float, tolerance: Tolerance) -> float:
     """The widest error bar that still says something for the analytic derivative. Where two numerical ones, over different lengths,
     agree with each other and not with it, that is less than its distance from them: a vaguer one covers both."""
-    against = [side for side in found if abs(side.value - analytic) > 10 * side.error and not tolerance.covers(analytic, *side)]
+    against = [side for side in found if abs(side.value - analytic) > 4 * side.error and not tolerance.covers(analytic, *side)]
     for first, second in itertools.combinations(against, 2):
         if abs(first.value - second.value) <= first.error + second.error:
             return 0.5 * abs(first.value - analytic)
@@ -283,7 +285,7 @@ def _unsettled(found: list[Side], analytic: float, tolerance: Tolerance) -> Judg
     if not np.isfinite(error):
         verdict, reason = INCONCLUSIVE, "no difference quotient is finite: f is not defined, or jumps, near this point"
     elif error > 0.2 * abs(analytic - value):
-        verdict, reason = INCONCLUSIVE, f"rounding or a jump hides it: the numerical derivative is known to ± {error:.2g} only"
+        verdict, reason = INCONCLUSIVE, f"{HIDDEN} {error:.2g} only"
     elif _contradictory(found, analytic, tolerance):
         verdict, reason = INCONCLUSIVE, FAST
     return Judgement(verdict, analytic, value, error, reason)
