@@ -261,6 +261,11 @@ def test_derivatives_of_the_gamma_function():
     x = np.array([0.5, 3.0, -1.5])
     for n in range(5):
         np.testing.assert_allclose(tg.polygamma(n, x), scipy.special.polygamma(n, x), rtol=1e-14)
+    far = np.array([-1234.3, -5000.0])
+    for n in range(1, 4):
+        np.testing.assert_allclose(tg.polygamma(n, far)[0], scipy.special.polygamma(n, far)[0], rtol=1e-10)
+        assert np.isinf(tg.polygamma(n, far)[1])
+    np.testing.assert_allclose(tg.polygamma(1, tg.Tensor([-1e9 - 0.25], dtype=float)).data, 2 * np.pi**2)  # at once
     orders = np.array([[0], [1], [4]])
     y = tg.polygamma(orders, tg.Tensor(x, dtype=np.float32))
     np.testing.assert_allclose(y.data, scipy.special.polygamma(orders, x), rtol=1e-5)

@@ -145,6 +145,19 @@ def digamma(a: Array, /) -> Array:
 digamma.vjp(a=lambda g, a: g * polygamma(1, a))
 
 
+def _hurwitz(s: Array, q: Array) -> Array:
+    """ζ(s, q) = Σ (q + k)⁻ˢ over k = 0, 1, 2, …, for integers s. SciPy adds the terms of negative numbers one by one; where there
+    are many of them, here they are the difference of two such sums over positive ones."""
+    left = q < -100
+    y = _ZETA(s, np.where(left, 1, q))
+    if left.any():
+        rest = -q - np.floor(-q)  # of the last negative number
+        negative = _ZETA(s, rest) - _ZETA(s, np.where(left, 1 - q, 1))
+        far = np.where(rest == 0, np.inf, _ZETA(s, 1 - rest) + np.where(s % 2, -negative, negative))
+        y = np.where(left, far, y).astype(y.dtype)
+    return y  # type: ignore[no-any-return]
+
+
 @primitive(
     elementwise=True,
     label="ψ⁽ⁿ⁾",
@@ -174,7 +187,7 @@ def polygamma(n: Array, a: Array, /) -> Array:
     if not orders.any():
         y: Array = _PSI(a + orders)  # adding nothing but a shape
         return y
-    y = (2 * (orders % 2) - 1) * _GAMMA(orders + 1) * _ZETA(orders + 1, a)
+    y = (2 * (orders % 2) - 1) * _GAMMA(orders + 1) * _hurwitz(orders + 1, a)
     return y if orders.all() else np.where(orders == 0, _PSI(a), y)
 
 

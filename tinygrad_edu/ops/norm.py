@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_edu.errors import ArgumentError, ShapeError
 from tinygrad_edu.ops.arithmetic import abs
 from tinygrad_edu.ops.comparison import sign
-from tinygrad_edu.ops.reduction import any_axes, broadcast_to, keep, shared
+from tinygrad_edu.ops.reduction import any_axes, keep, shared
 from tinygrad_edu.ops.select import where
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import FUNCTIONS, Case, Kink, complexes, composite, reals
@@ -77,7 +77,7 @@ def _norm_slope(g: Any, y: Any, a: Any, axis: Any, ord: float) -> Any:
     if ord == 2:  # divided by infinity: 0, to every order
         return kept * ((a if a.dtype.kind == "f" else a.conj()) / where(length == 0, math.inf, length))
     if ord == 0 or not a.size:
-        return broadcast_to(kept * 0, a.shape)
+        return np.zeros(a.shape, a.dtype)
     size = abs(a)
     direction = sign(a) if a.dtype.kind == "f" else a.conj() / where(size == 0, math.inf, size)
     if math.isinf(ord):

@@ -323,7 +323,12 @@ xlogy.vjp(a=lambda g, a, b: g * log(_inside(a, b)), b=lambda g, a, b: g * (a / _
     numpy=Lazy("scipy.special", "xlog1py"),
     elementwise=True,
     label="x ln(1 + y)",
-    cases=[Case(a=reals(), b=reals(-0.7, 2)), Case(a=complexes(), b=complexes(-0.7, 2))],
+    cases=[
+        Case(a=reals(), b=reals(-0.7, 2)),
+        Case(a=reals(0, 0), b=reals(-0.7, 2)),
+        Case(a=complexes(), b=complexes(-0.7, 2)),
+        Case(a=complexes(0, 0), b=complexes(-0.7, 2)),
+    ],
 )
 def xlog1py(a: Array, b: Array, /) -> Array:
     """y = a ln(1 + b), and 0 where a = 0        ∂L/∂a = g ln(1 + b)  (0 at a = 0, b ≤ −1)        ∂L/∂b = g a / (1 + b)
