@@ -21,12 +21,25 @@ if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
 
+# Singular matrices of every rank, with singular vectors that turn and that reflect.
+_SINGULAR: list[Any] = [
+    np.zeros((2, 2), np.float32),
+    np.array([[1, 2], [2, 4]], np.float32),
+    np.array([[0, 3], [0, -1]], np.float32),
+    np.array([[2, 0, 0], [0, 0, 0], [0, 0, 0]], np.float32),
+    np.array([[0, 0, -2], [0, 0, 0], [0, 0, 0]], np.float32),
+    np.array([[0, 1, 2], [0, 2, -1], [0, 3, 1]], np.float32),
+]
+
+
 @primitive(
     numpy=np.linalg.det,
     cases=[
         Case(a=reals(-2, 2, shape=("n", "n"), avoid=(0,), gap=1e-3)),
         Case(a=reals(-1, 1, shape=(2, 2, 2)), before=regular),
         Case(a=complexes(-1, 1, shape=(2, 2)), before=regular),
+        *[Case(a=reals(0, 0, shape=m.shape), before=lambda a, m=m: a + m) for m in _SINGULAR],
+        Case(a=reals(-1, 1, shape=(2, 2)), before=lambda a: 1e-5 * a + _SINGULAR[1]),
     ],
 )
 def det(a: Array, /) -> Array:
