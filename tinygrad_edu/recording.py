@@ -261,7 +261,12 @@ def _binder(op: Primitive) -> Callable[[tuple[Any, ...], dict[str, Any]], dict[s
         return params
 
     def complain(positional: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        inspect.signature(op.function).bind(*op.operands, *positional, **keywords)  # raises Python's own message
+        signature = inspect.signature(op.function)
+        try:
+            signature.bind(*op.operands, *positional, **keywords)
+        except TypeError as error:
+            plain = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+            raise TypeError(f"{op.name}: {error}; it is called as {op.name}{inspect.Signature(plain)}") from None
 
     return bind
 

@@ -156,6 +156,12 @@ def _solve_triangular(y: Shape, a: Shape, b: Shape, **_: Any) -> float:
     return math.prod(y) * a[-1]
 
 
+def _banded(y: Shape, ab: Shape, b: Shape, bands: tuple[int, int]) -> float:
+    """An elimination within the bands, and for each right-hand side a substitution forth and one back."""
+    lower, upper = bands
+    return 2 * lower * (lower + upper) * ab[1] + 2 * math.prod(y) * (2 * lower + upper)
+
+
 COUNTS: dict[str, Count] = {
     "matmul": _matmul,
     "tensordot": _tensordot,
@@ -185,6 +191,7 @@ COUNTS: dict[str, Count] = {
     "inv": _cubed(2),
     "solve": _solve,
     "solve_triangular": _solve_triangular,
+    "_banded": _banded,
     "vander": lambda y, x, **_: math.prod(y),
     "polyval": _polyval,
 }
