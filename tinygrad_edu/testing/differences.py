@@ -129,7 +129,7 @@ def _extrapolated(quotients: Sequence[tuple[Array, Array]], steps: Sequence[floa
                 error = truncation + amplified
                 away = np.abs(all_quotients[i:] - value)
                 moved = np.max(away[1:] - all_rounding[i + 1 :], axis=0, initial=0.0, where=away[1:] > away[0])
-                error = np.fmax(error, moved)
+                error = np.maximum(error, moved)
                 better = np.isfinite(value) & (error < bar)
                 best = np.where(better, value, best)
                 bar = np.where(better, error, bar)
