@@ -159,6 +159,10 @@ RIGHT = {
     "ties that are sorted": (lambda x: tg.sort(x) * np.arange(4.0), [np.array([1.0, 1, 2, 1])]),
     "ties in windows that overlap": (lambda x: tg.max_pool(x[None, None], 2, stride=1)[0, 0], [np.zeros((4, 5))]),
     "two pieces": (lambda x: tg.where(x > 0, x * x, -x), [np.array([0.0, 1, -1])]),
+    "a turn far below the longest step": (tg.hypot, [np.array([2.8e-22, 1e-15]), np.array([-1.3e-8, 7.7e-5])]),
+    "a turn below every step": (tg.hypot, [np.array([2.75e-4, -2.8e-219, 0.0]), np.array([0.0])]),
+    "overflow beside": (lambda z: tg.real(tg.exp(-z * z)), [np.array([7.8e7 + 7.8e7j])]),
+    "a large real part": (lambda z: (z + 1e15) * 1j, [np.array([0.5 - 0.3j])]),
     "a length of 0": (tg.norm, [np.zeros(3)]),
     "jumps": (lambda x: x * tg.floor(x), [np.array([1.0, 2.5])]),
     "an infinite slope": (tg.sqrt, [np.array([0.0, 1])]),
@@ -198,6 +202,11 @@ def test_right_gradients_at_hard_places_are_not_called_wrong(place):
     assert report.ok, report
     assert report.counts["match"] + report.counts["kink"] >= sum(np.size(x) for x in inputs if x.dtype.kind == "f") // 2
     assert not report.notes or place == "a constant sum"
+
+
+def test_bounds_that_meet_at_the_number():
+    report = check_gradients(tg.clip, np.array(0.0), np.array(0.0), np.array(0.0), order=1)
+    assert report.counts["mismatch"] == 0 < report.counts["kink"]  # a constant, and yet a point beside which it is none
 
 
 # ------------------------------------------------------------------------------------------- what is no function of its inputs

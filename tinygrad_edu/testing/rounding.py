@@ -107,9 +107,15 @@ class Rounding:
                 f"rounding in backward() hides it: other last digits of the inputs change the analytic derivative by {error:.2g}"
             )
             return replace(judgement, verdict=INCONCLUSIVE, error=error, reason=reason)
-        return judgement
+        return self._at_kink(line, judgement, tolerance, radius=1e-6) if self.tied else judgement
 
-    def _at_kink(self, line: Line, judgement: Judgement, tolerance: Tolerance) -> Judgement:
+    @cached_property
+    def tied(self) -> bool:
+        """Whether two numbers among the inputs are equal."""
+        numbers = np.concatenate([np.ravel(self.wide[i]) for i in self.chosen])
+        return len(np.unique(numbers)) < numbers.size
+
+    def _at_kink(self, line: Line, judgement: Judgement, tolerance: Tolerance, radius: float = 1e-3) -> Judgement:
         """Where several elements are tied, moving one of them does not show all slopes that f has around the point, as among equal
         numbers that are sorted: each may become any of the results. At points beside it, where no two are tied, it does."""
         rng = np.random.default_rng(0)
@@ -123,10 +129,16 @@ class Rounding:
 
         moves: list[tuple[int, Callable[[Array], Array]]] = [(1, ramp), (-1, ramp), *[(1, anywhere)] * (4 * NEIGHBOURS)]
         for sign, move in moves:
-            beside = [x + 1e-3 * step_for(largest(x)) * sign * move(x) if i in self.chosen else x for i, x in enumerate(self.wide)]
-            base = np.asarray(self.level.value(beside))
-            slopes.append(judge(self.level.value, line.starting(beside), 0.0, tolerance, base).numerical.real)
+            beside = list(self.wide)
+            for i in self.chosen:
+                beside[i] = np.asarray(beside[i] + radius * step_for(largest(beside[i])) * sign * move(beside[i]))
+            there = line.starting(beside)
+            h = 1e-3 * radius * step_for(largest(self.wide[line.input]))
+            change = np.sum(np.asarray(self.level.value(there.moved(h))) - np.asarray(self.level.value(there.moved(-h))))
+            slopes.append(float(change) / ((there.at + h) - (there.at - h)))
         analytic = judgement.analytic.real
+        if max(slopes) - min(slopes) < 0.1 * max(map(abs, slopes)):
+            return judgement  # f is smooth here
         if min(slopes) <= analytic <= max(slopes) or any(tolerance.covers(analytic, slope, 0.0) for slope in slopes):
             reason = f"a kink: the derivative is between {min(slopes):.6g} and {max(slopes):.6g} around it"
             return replace(judgement, verdict=KINK, reason=reason)
