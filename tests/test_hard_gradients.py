@@ -170,6 +170,7 @@ RIGHT = {
     "a slope of 1e217": (tg.arctan2, [np.array([0.0, -5.9e-218]), np.array([3.0, 0.0])]),
     "near overflow": (tg.exp, [np.array([709.0, -745, 700])]),
     "far logits": (tg.softmax, [np.array([1e3, -1e3, 0, 999])]),
+    "very far logits": (tg.softmax, [np.array([0, -89.5, -2000], "f4")]),
     "far logits in float32": (tg.logsumexp, [np.array([80, -80, 0, 88], "f4")]),
     "scales in one input": (lambda x: tg.sum(x * x) * x, [np.array([1e-8, 1, 1e8])]),
     "scales of two inputs": (lambda x, y: x @ y, [1e-8 * normal(3, 3), 1e8 * normal(3, 3)]),

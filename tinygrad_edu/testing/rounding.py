@@ -107,7 +107,16 @@ class Rounding:
                 f"rounding in backward() hides it: other last digits of the inputs change the analytic derivative by {error:.2g}"
             )
             return replace(judgement, verdict=INCONCLUSIVE, error=error, reason=reason)
+        if self.level.order > 1 and self.negligible(line, max(abs(analytic), abs(numerical))):
+            return replace(judgement, verdict=INCONCLUSIVE, reason=f"too small to show in any digit of {self.precision or 'f'}")
         return self._at_kink(line, judgement, tolerance, radius=1e-6) if self.tied else judgement
+
+    def negligible(self, line: Line, derivative: float) -> bool:
+        """Whether a derivative of a higher order is so small that it would change no digit of the function if the input changed by
+        all of its size. Numbers as small as that are lost in sums such as 1 − p, in every precision."""
+        value = replace(self.level, order=1).value(self.wide)
+        eps = max(eps_of(self.given[i]) for i in self.chosen)
+        return derivative * step_for(line.size) ** self.level.order <= eps * largest(value)
 
     @cached_property
     def tied(self) -> bool:
