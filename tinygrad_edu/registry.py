@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.errors import MissingError, PrimitiveError
 from tinygrad_edu.signatures import split_signature
 
@@ -80,6 +82,10 @@ class Case:
         self.before = before
         self.after = after
         self.domains = domains
+        for name, domain in domains.items():
+            if isinstance(domain, np.ndarray):  # every call gets the same one
+                domains[name] = domain.copy()
+                domains[name].setflags(write=False)
 
     def __repr__(self) -> str:
         return f"Case({', '.join(self.domains)})"

@@ -116,7 +116,7 @@ class Rounding:
         all of its size. Numbers as small as that are lost in sums such as 1 − p, in every precision."""
         value = replace(self.level, order=1).value(self.wide)
         eps = max(eps_of(self.given[i]) for i in self.chosen)
-        return derivative * step_for(line.size) ** self.level.order <= eps * largest(value)
+        return bool(derivative * step_for(line.size) ** self.level.order <= eps * largest(value))
 
     @cached_property
     def tied(self) -> bool:
