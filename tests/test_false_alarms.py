@@ -25,6 +25,7 @@ SCALES = (1.0, 1e-8, 1e-4, 1e4, 1e8)
 
 PHASES = {"log_ndtr"}  # whose imaginary part, of large complex numbers, goes round and round within every step
 BOUNDED = {"binary_entropy"}  # whose derivative is, as PyTorch's, smaller than the true one where that is larger than 1e12
+ORDERED = {"_clip_between"}  # which is called with a lower and an upper bound
 WITHIN = {"_within_one"}  # which is called with numbers within one, and has the derivative of these everywhere
 
 operations = [op for name, op in sorted(REGISTRY.items()) if op.ours and op.cases and name not in BOUNDED | WITHIN]
@@ -37,7 +38,8 @@ def hard(example, operation, rng):
     scale = rng.choice(SCALES)
     found = []
     for a in itertools.compress(example.arrays, example.real):
-        if not example.case.before:  # which makes matrices of a kind, as long as the numbers are where they should be
+        # A case's ``before`` makes matrices of a kind, as long as the numbers are where they should be.
+        if not example.case.before and operation.name not in ORDERED:
             own = rng.choice((scale, scale, *SCALES))  # mostly alike
             a = a * (min(1.0, own) if operation.name in PHASES and a.dtype.kind == "c" else own)
             if spread:

@@ -205,9 +205,17 @@ def test_right_gradients_at_hard_places_are_not_called_wrong(place):
     assert not report.notes or place == "a constant sum"
 
 
-def test_bounds_that_meet_at_the_number():
-    report = check_gradients(tg.clip, np.array(0.0), np.array(0.0), np.array(0.0), order=1)
-    assert report.counts["mismatch"] == 0 < report.counts["kink"]  # a constant, and yet a point beside which it is none
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        ([0.0], [0.0], [0.0]),  # a constant, and yet a point beside which it is none
+        ([0.0, -1.75e4], [0.0, 0.0], [0.0, 0.0]),
+        ([[0.0], [-1.2e-8], [-1.9e-8]], [[0.0]], [[2.3e-9], [0.0], [9.6e-10]]),
+    ],
+)
+def test_bounds_that_meet_at_the_number(bounds):
+    report = check_gradients(tg.clip, *map(np.array, bounds), order=1)
+    assert report.counts["mismatch"] == 0 < report.counts["kink"]
 
 
 # ------------------------------------------------------------------------------------------- what is no function of its inputs

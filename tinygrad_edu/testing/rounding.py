@@ -119,15 +119,22 @@ class Rounding:
         return bool(derivative * step_for(line.size) ** self.level.order <= eps * largest(value))
 
     @cached_property
+    def numbers(self) -> Array:
+        """All numbers that are differentiated."""
+        return np.concatenate([np.ravel(self.wide[i]) for i in self.chosen])
+
+    @cached_property
     def tied(self) -> bool:
-        """Whether two numbers among the inputs are equal."""
-        numbers = np.concatenate([np.ravel(self.wide[i]) for i in self.chosen])
-        return len(np.unique(numbers)) < numbers.size
+        """Whether two of them are equal."""
+        return len(np.unique(self.numbers)) < self.numbers.size
 
     def _at_kink(self, line: Line, judgement: Judgement, tolerance: Tolerance, radius: float = 1e-3) -> Judgement:
         """Where several elements are tied, moving one of them does not show all slopes that f has around the point, as among equal
         numbers that are sorted: each may become any of the results. At points beside it, where no two are tied, it does."""
         rng = np.random.default_rng(0)
+        sizes = np.abs(self.numbers)
+        unit = float(np.min(sizes, initial=np.inf, where=sizes > 0))
+        unit = unit if np.isfinite(unit) else 1.0
         slopes = []
 
         def ramp(x: Array) -> Array:  # the first of equal numbers is the smallest
@@ -140,9 +147,10 @@ class Rounding:
         for sign, move in moves:
             beside = list(self.wide)
             for i in self.chosen:
-                beside[i] = np.asarray(beside[i] + radius * step_for(largest(beside[i])) * sign * move(beside[i]))
+                step = radius * np.where(beside[i] == 0, unit, np.abs(beside[i]))
+                beside[i] = np.asarray(beside[i] + step * sign * move(beside[i]))
             there = line.starting(beside)
-            h = 1e-3 * radius * step_for(largest(self.wide[line.input]))
+            h = 1e-3 * radius * (line.size or unit)
             change = np.sum(np.asarray(self.level.value(there.moved(h))) - np.asarray(self.level.value(there.moved(-h))))
             slopes.append(float(change) / ((there.at + h) - (there.at - h)))
         analytic = judgement.analytic.real
