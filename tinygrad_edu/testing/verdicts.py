@@ -216,7 +216,7 @@ class _Curve(NamedTuple):
 
 def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) -> Judgement:
     """The ladder for what two differences do not settle."""
-    if not np.isfinite(analytic) and _grows(curve.change, size, analytic):
+    if not np.isfinite(analytic) and any(_grows(curve.change, length, analytic) for length in (size, 1.0)):
         reason = "the derivative is infinite, or overflows: difference quotients grow as their steps fall"
         return Judgement(INCONCLUSIVE, analytic, analytic, np.inf, reason)
     with np.errstate(all="ignore"):
