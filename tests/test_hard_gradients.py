@@ -161,6 +161,8 @@ RIGHT = {
     "two pieces": (lambda x: tg.where(x > 0, x * x, -x), [np.array([0.0, 1, -1])]),
     "a turn far below the longest step": (tg.hypot, [np.array([2.8e-22, 1e-15]), np.array([-1.3e-8, 7.7e-5])]),
     "a turn below every step": (tg.hypot, [np.array([2.75e-4, -2.8e-219, 0.0]), np.array([0.0])]),
+    "jumps within every step": (tg.remainder, [np.array(906.5), np.array(8.035e-05)]),
+    "steep as a jump": (lambda h: tg.tanh(-3e6 * tg.tanh(-3e6 * tg.tanh(-3e6 * h))), [np.array([0.0, 1.4e-9])]),
     "a curvature that overflows": (tg.hypot, [np.array([-3.5e-312, 1.0]), np.array([0.0, 2.0])]),
     "overflow beside": (lambda z: tg.real(tg.exp(-z * z)), [np.array([7.8e7 + 7.8e7j])]),
     "a large real part": (lambda z: (z + 1e15) * 1j, [np.array([0.5 - 0.3j])]),

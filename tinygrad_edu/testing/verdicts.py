@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 MATCH, KINK, INCONCLUSIVE, MISMATCH = VERDICTS = ("match", "kink", "inconclusive", "mismatch")
 
 FAST = "f changes faster than difference quotients can follow: they depend on the step"
-HIDDEN = "rounding or a jump hides it: the numerical derivative is known to ±"
 HASTY = "not looked at closely, after so many that are wrong"
 ENOUGH = 32  # mismatches of one input, after which the others are not looked at closely
 STEP = 1e-3  # of the wider of two central differences, for inputs of size 1 or more
@@ -144,8 +143,7 @@ def judge(
         return Judgement(MISMATCH if np.isfinite(numerical) else INCONCLUSIVE, analytic, numerical, rounding, HASTY)
     depending, hidden = _depending(terms, line, base, eps)
     judgement = _closely(_Curve(change, line.at, eps, max(size, depending), hidden), line.size or 1.0, analytic, tolerance)
-    unclear = judgement.reason == FAST or judgement.reason.startswith(HIDDEN)
-    if unclear or (judgement.verdict == MISMATCH and not judgement.reason):
+    if judgement.reason == FAST or (judgement.verdict == MISMATCH and not judgement.reason):
         found = _noise(change, line.size or 1.0)
         if found > max(noise, eps * size):  # rounding inside of f, which its values do not tell of
             return judge(value, line, analytic, tolerance, base, found)
@@ -275,7 +273,9 @@ def _grows(change: Callable[[float], float], size: float, analytic: float) -> bo
         sides = [[change(sign * h * size) / (sign * h * size) for h in (1e-3, 1e-6, 1e-9)] for sign in (1, -1)]
         growing = [c for a, b, c in sides if a and b and 2 < abs(b / a) < np.inf and 2 < abs(c / b) < np.inf]
         overflow = np.isinf(analytic) and any(c == analytic for _, _, c in sides)  # the quotients are too large for a number, too
-        return bool(overflow) or any(np.isnan(analytic) or (c * analytic > 0 and abs(c) <= abs(analytic)) for c in growing)
+        jump = len(growing) == 2 and np.isfinite(analytic)  # to both sides, as far as steps show
+        towards = any(np.isnan(analytic) or (c * analytic > 0 and abs(c) <= abs(analytic)) for c in growing)
+        return bool(overflow or jump or towards)
 
 
 def _unsettled(found: list[Side], analytic: float, tolerance: Tolerance) -> Judgement:
@@ -285,7 +285,7 @@ def _unsettled(found: list[Side], analytic: float, tolerance: Tolerance) -> Judg
     if not np.isfinite(error):
         verdict, reason = INCONCLUSIVE, "no difference quotient is finite: f is not defined, or jumps, near this point"
     elif error > 0.2 * abs(analytic - value):
-        verdict, reason = INCONCLUSIVE, f"{HIDDEN} {error:.2g} only"
+        verdict, reason = INCONCLUSIVE, f"rounding or a jump hides it: the numerical derivative is known to ± {error:.2g} only"
     elif _contradictory(found, analytic, tolerance):
         verdict, reason = INCONCLUSIVE, FAST
     return Judgement(verdict, analytic, value, error, reason)
@@ -294,7 +294,7 @@ def _unsettled(found: list[Side], analytic: float, tolerance: Tolerance) -> Judg
 def _contradictory(found: list[Side], analytic: float, tolerance: Tolerance) -> bool:
     """Whether the best numerical derivative is contradicted by one over another length, and not just by a little."""
     (value, error), *others = found
-    factor, known = 10.0, [other for other in others if other.error < 0.1 * abs(other.value)]
+    factor, known = 10.0, [other for other in others if other.error < 0.1 * max(abs(other.value), abs(value))]
     if error > 0.1 * abs(value):  # not even its first digit is known
         factor, known = 1.5, [other for other in others if abs(other.value - value) > 0.1 * abs(analytic - value)]
     return any(abs(other.value - value) > factor * (other.error + error) + tolerance.absolute for other in known)
