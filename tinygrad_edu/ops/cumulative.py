@@ -155,7 +155,7 @@ def _share_of_sums(g: Any, a: Any) -> Any:
 
     The sums are of e^(aⱼ − top), where top is the largest so far, and so they are exact: y, a large number, is a rounded one.
     """
-    a = astype(a, np.float32) if a.dtype == np.float16 else a  # which has no room for sums of many
+    a = astype(a, np.result_type(a.dtype, np.float32))  # float16 has no room for sums of many
     top = np.maximum.accumulate(numbers_of(a), axis=-1)
     before = np.zeros(a.shape, a.dtype)  # what remains of the earlier terms when an element is larger than all of them
     before[..., 1:] = np.where(top[..., 1:] == top[..., :-1], 1, quietly(lambda: np.exp(top[..., :-1] - top[..., 1:])))
