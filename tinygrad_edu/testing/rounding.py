@@ -44,10 +44,16 @@ class Rounding:
         return float(np.max(changes))
 
     @cached_property
+    def eps(self) -> float:
+        """The precision of the least precise input."""
+        return max(eps_of(self.given[i]) for i in self.chosen)
+
+    @cached_property
     def neighbours(self) -> list[list[Array]]:
         """Gradients at inputs that differ in their last digits, of the given and of double precision."""
-        eps = max(eps_of(self.given[i]) for i in self.chosen)
-        shaken = [*self._shaken(self.given, eps), *(self._shaken(self.wide, float(np.finfo(float).eps)) if self.precision else ())]
+        shaken = list(self._shaken(self.given, self.eps))
+        if self.precision:
+            shaken += self._shaken(self.wide, float(np.finfo(float).eps))
         with np.errstate(all="ignore"):
             return [f.gradient(moved) for f, moved in shaken]
 
@@ -115,8 +121,7 @@ class Rounding:
         """Whether a derivative of a higher order is so small that it would change no digit of the function if the input changed by
         all of its size. Numbers as small as that are lost in sums such as 1 − p, in every precision."""
         value = replace(self.level, order=1).value(self.wide)
-        eps = max(eps_of(self.given[i]) for i in self.chosen)
-        return bool(derivative * step_for(line.size) ** self.level.order <= eps * largest(value))
+        return bool(derivative * step_for(line.size) ** self.level.order <= self.eps * largest(value))
 
     @cached_property
     def numbers(self) -> Array:
