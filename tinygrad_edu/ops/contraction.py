@@ -33,6 +33,7 @@ def _pairs(axes: Any, a_ndim: int, b_ndim: int) -> tuple[list[int], list[int]]:
     cases=[
         Case(a=reals(shape=(2, 3)), b=reals(shape=(3, 2)), axes=[1, 0, ([0, 1], [1, 0]), ((1,), (0,)), (-2, -1)]),
         Case(a=reals(shape=(2, 1, 3)), b=reals(shape=(3, 2, 2)), axes=[([0, 2], [1, 0]), ([2, 0], [0, 2]), (0, 2)]),
+        Case(a=reals(shape=(2, 2)), b=reals(shape=(2, 2)), axes=[1, ([0], [1])]),
         Case(a=complexes(shape=(2, 2)), b=complexes(shape=(2,)), axes=[1]),
         Case(a=reals(shape=(0, 2)), b=reals(shape=(2,)), axes=[1]),
     ],
