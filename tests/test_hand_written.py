@@ -148,6 +148,22 @@ def test_right_functions_at_hard_places_are_not(place):
     assert not report.notes
 
 
+@pytest.mark.parametrize(
+    ("forward", "backward"),
+    [
+        (lambda x: np.log(1 + np.exp(-x)), lambda g, x: -g / (1 + np.exp(x))),
+        (lambda x: 1 / (1 + np.exp(-x)), lambda g, x: g * np.exp(-x) / (1 + np.exp(-x)) ** 2),
+        (lambda x: 1 - np.tanh(x) ** 2, lambda g, x: -2 * g * np.tanh(x) / np.cosh(x) ** 2),
+    ],
+)
+@pytest.mark.parametrize("x", [37.2, 40.0])
+def test_what_is_lost_beside_a_1_inside_is_not_called_wrong(forward, backward, x):
+    report = check_function(forward, backward, np.array([x]))
+    assert report.inconclusive == 1
+    assert "lost in sums such as 1 + exp(-x)" in report.verdicts[0].reason
+    assert not check_function(forward, lambda g, x: backward(g, x) + 1e-13 * g, np.array([x])).ok
+
+
 def test_functions_of_another_library():
     torch = pytest.importorskip("torch")
     gelu = torch.nn.functional.gelu

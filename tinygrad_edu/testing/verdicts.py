@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MATCH, KINK, INCONCLUSIVE, MISMATCH = VERDICTS = ("match", "kink", "inconclusive", "mismatch")
 
 FAST = "f changes faster than difference quotients can follow: they depend on the step"
+LOST = "f does not change at all, and would by less than the last digit of 1: that is lost in sums such as 1 + exp(-x)"
 HASTY = "not looked at closely, after so many that are wrong"
 ENOUGH = 32  # mismatches of one input, after which the others are not looked at closely
 STEP = 1e-3  # of the wider of two central differences, for inputs of size 1 or more
@@ -147,8 +148,13 @@ def judge(
         found = _noise(change, line.size or 1.0)
         if found > max(noise, eps * size):  # rounding inside of f, which its values do not tell of
             return judge(value, line, analytic, tolerance, base, found)
-    if judgement.verdict == MISMATCH and np.isfinite(analytic) and _grows(change, line.size or 1.0, analytic):
+    if judgement.verdict != MISMATCH:
+        return judgement
+    if np.isfinite(analytic) and _grows(change, line.size or 1.0, analytic):
         return replace(judgement, verdict=INCONCLUSIVE, reason=FAST)  # within steps that are too short to be seen
+    longest = 0.01 * max(1.0, line.size)
+    if judgement.numerical == 0 and longest * abs(analytic) <= eps * (1 + size):
+        return replace(judgement, verdict=INCONCLUSIVE, reason=LOST)
     return judgement
 
 
