@@ -221,6 +221,14 @@ def test_bounds_that_meet_at_the_number(bounds):
     assert report.counts["mismatch"] == 0 < report.counts["kink"]
 
 
+def test_a_derivative_of_0_of_which_both_modes_leave_only_rounding():
+    x = np.array([[-1e-5, 2e-5], [-7e-5, 8e-5], [-4e-5, 5e-5]], np.float16)
+    with np.errstate(all="ignore"):
+        report = check_gradients(lambda x: tg.corrcoef(x, rowvar=False), x, order=1)
+    assert report.ok, report
+    assert report.counts["match"] == 1  # ⟨w, Jv⟩ = ⟨Jᵀw, v⟩
+
+
 # ------------------------------------------------------------------------------------------- what is no function of its inputs
 
 

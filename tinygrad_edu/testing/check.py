@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, GradientMismatchError, NumericalError, TinygradError
 from tinygrad_edu.graph import Variable
 from tinygrad_edu.tensor import Tensor
-from tinygrad_edu.testing.differences import eps_of, largest
-from tinygrad_edu.testing.functions import check_reads_arguments, check_same_again, ignoring, same_far_away, written_to
+from tinygrad_edu.testing.differences import eps_of
+from tinygrad_edu.testing.functions import AGAIN, check_reads_arguments, check_same_again, ignoring, same_far_away, written_to
 from tinygrad_edu.testing.levels import Level, evaluate, result_of, tensors_of, wide_of
 from tinygrad_edu.testing.report import GradientReport
 from tinygrad_edu.testing.reproduction import reproduction
-from tinygrad_edu.testing.rounding import Rounding
+from tinygrad_edu.testing.rounding import Found, Rounding
 from tinygrad_edu.testing.verdicts import (
-    ENOUGH,
-    INCONCLUSIVE,
     MATCH,
     MISMATCH,
     Judgement,
     Tolerance,
-    complex_judgement,
     direction,
-    elements_of,
 )
 from tinygrad_edu.transforms import jvp
 
@@ -34,8 +29,6 @@ if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
 MODES = ("vjp", "jvp")
-NOTHING = 1e-15  # a derivative below it is as good as none: that rounding hides it is not worth a word
-AGAIN = 8  # more calls of a function with a derivative that is no match, to see whether it is random
 MANY = 2_000  # elements of all inputs together, from which on derivatives are compared along random directions
 
 
@@ -144,9 +137,6 @@ def _bar(total: int, show: bool) -> Any:
     return bar()
 
 
-Found: TypeAlias = tuple[Judgement, str, tuple[int, ...] | None]
-
-
 class _Check:
     """One call of `check_gradients`: the inputs, the random weights, and what agrees."""
 
@@ -164,9 +154,7 @@ class _Check:
                 f"{', '.join(str(a.dtype) for a in self.arrays)}; orders start at 1, and numbers are written with a decimal point"
             )
         check_reads_arguments(f, self.chosen, "check_gradients")
-        self.eps = max(eps_of(self.arrays[i]) for i in self.chosen)
-        self.rtol = max(1e-6, 50 * self.eps) if rtol is None else rtol
-        self.atol = max(1e-7, 50 * self.eps) if atol is None else atol
+        self.rtol, self.atol = rtol, atol
         self.rng = np.random.default_rng(seed)
         tensors = tensors_of(self.arrays, self.chosen)
         y = result_of(f, tensors)
@@ -196,19 +184,12 @@ class _Check:
     def order(self, k: int, report: GradientReport, modes: Sequence[str], elementwise: bool, count: int, step: Any) -> None:
         level = Level(self.f, self.chosen, k, self.projection, self.along)
         gradient = level.gradient(self.arrays)
-        rounding = Rounding(level, self.chosen, self.arrays, self.wide, gradient)
+        rounding = Rounding(level, self.chosen, self.arrays, self.wide, gradient, self.rtol, self.atol)
         largest = 0.0
         if "vjp" in modes:
             for position, analytic in zip(self.chosen, gradient, strict=True):
-                if elementwise:
-                    found = self.elements(rounding, position, analytic, step)
-                    numerical = np.array([judgement.numerical for judgement, _, _ in found]).reshape(analytic.shape)
-                    wrong = np.array([j.verdict == MISMATCH for j, _, _ in found], bool).reshape(analytic.shape)
-                    if wrong.any():
-                        report.suspect(analytic, numerical, wrong)
-                else:
-                    found = self.lines(rounding, position, analytic, count, step)
-                report.add(k, "vjp", position, found)
+                found = rounding.elements(position, step) if elementwise else self.lines(rounding, position, count, step)
+                report.add(k, "vjp", position, found, analytic if elementwise else None)
                 sizes = [abs(j.numerical) for j, _, _ in found if np.isfinite(j.numerical)]
                 largest = max([largest, *map(float, sizes)])
                 if k == 1 and analytic.size and not max(sizes, default=1.0) and self.ignored(level, position):
@@ -227,39 +208,10 @@ class _Check:
         """Whether nothing depends on an input."""
         return same_far_away(lambda x: level.value([*self.wide[:position], x, *self.wide[position + 1 :]]), self.wide[position])
 
-    def tolerance(self, position: int, analytic: Array) -> Tolerance:
-        """The absolute part is of the size of the gradient, so that one of 1e-12 is still compared, if the dtype has that."""
-        size = largest(analytic)
-        step = 2 * float(np.finfo(self.arrays[position].dtype).smallest_subnormal)
-        return Tolerance(self.rtol, self.atol * min(1.0, size) + step, max(NOTHING, self.atol * min(1.0, size or 1.0)))
-
-    def elements(self, rounding: Rounding, position: int, analytic: Array, step: Any) -> list[Found]:
-        """A judgement on every element of one input."""
-        tolerance = self.tolerance(position, analytic)
-        parts: dict[tuple[int, ...], list[tuple[Judgement, complex]]] = {}
-        wrong_ones = 0
-        for line, unit in elements_of(self.wide, position):
-            assert line.index is not None
-
-            def along(gradient: Array, index: tuple[int, ...] = line.index, unit: complex = unit) -> float:
-                return float(gradient[index].imag if unit == 1j else gradient[index].real)
-
-            judgement = rounding.judge(line, along, tolerance, closely=wrong_ones < ENOUGH)
-            wrong_ones += judgement.verdict == MISMATCH
-            parts.setdefault(line.index, []).append((judgement, unit))
-            step()
-        found = [complex_judgement(parts) for parts in parts.values()]
-        wrong = np.array([j.verdict == MISMATCH and not j.reason for j in found], bool).reshape(analytic.shape)
-        numerical = np.array([j.numerical for j in found]).reshape(analytic.shape)
-        if wrong.sum() > 1 and not rounding.differentiable(position, numerical, wrong, tolerance):
-            reason = "f is not differentiable here: its slopes along single elements do not add up to that along all of them"
-            found = [replace(j, verdict=INCONCLUSIVE, reason=reason) if w else j for j, w in zip(found, wrong.flat, strict=True)]
-        return [(judgement, f"element {index}", index) for index, judgement in zip(parts, found, strict=True)]
-
-    def lines(self, rounding: Rounding, position: int, analytic: Array, count: int, step: Any) -> list[Found]:
+    def lines(self, rounding: Rounding, position: int, count: int, step: Any) -> list[Found]:
         """Judgements along random directions of one input."""
         found: list[Found] = []
-        tolerance = self.tolerance(position, analytic)
+        tolerance = rounding.tolerance(position)
         for n in range(count):
             v = self.weights(self.arrays[position])
             vectors = [v if i == position else None for i in range(len(self.wide))]
@@ -278,29 +230,30 @@ class _Check:
         if rounding.level.order > 1:
             return  # the transposed map of order 1 is what order 2 is made of
         vectors = [self.weights(self.wide[i]) for i in self.chosen]
-        tensors = [Tensor(self.wide[i]) for i in self.chosen]
-        gradient = rounding.gradient_in_double
 
-        def of_chosen(*values: Any) -> Any:
-            rest = iter(values)
-            return self.f(*[next(rest) if i in self.chosen else a.copy() for i, a in enumerate(self.wide)])
+        def push(arrays: Sequence[Array], projection: Array) -> tuple[float, float]:
+            def of_chosen(*values: Any) -> Any:
+                rest = iter(values)
+                return self.f(*[next(rest) if i in self.chosen else a.copy() for i, a in enumerate(arrays)])
 
-        tangent = jvp(of_chosen, tensors, vectors)[1]
-        pushed = float(np.sum(np.real(tangent._data * np.conj(self.projection))))
+            tangent = jvp(of_chosen, [Tensor(arrays[i]) for i in self.chosen], vectors)[1]
+            return float(np.sum(np.real(tangent._data * np.conj(projection)))), eps_of(tangent._data)
 
         def pull(gradient: list[Array]) -> float:
             return float(sum(np.sum(np.real(g * np.conj(v))) for g, v in zip(gradient, vectors, strict=True)))
 
+        gradient = rounding.gradient_in_double
         pulled = pull(gradient)
+        pushed, precision = push(self.wide, self.projection)
         scale = float(sum(np.sum(np.abs(g * v)) for g, v in zip(gradient, vectors, strict=True)))
-        eps = max(map(eps_of, (tangent._data, *gradient)))
+        eps = max(precision, *map(eps_of, gradient))
         exact = max(1e-6, 50 * eps)
         # A derivative that is 0, but for what is left of numbers that cancel, differs by that.
         tolerance = Tolerance(exact, max(exact * scale, 50 * eps), np.inf)
         agree = tolerance.covers(pushed, pulled, 0.0) or not np.isfinite(pulled)
         if not agree:
-            near = [pull(found) for found in rounding.neighbours]
-            agree = tolerance.covers(pushed, pulled, 2 * (max(near) - min(near)))
+            near = [(pull(f.gradient(moved)), push(moved, f.projection)[0]) for f, moved in rounding.shaken(self.wide, eps)]
+            agree = tolerance.covers(pushed, pulled, 2 * float(np.sum(np.ptp(near, axis=0))))
         reason = "" if agree else "⟨w, Jv⟩ and ⟨Jᵀw, v⟩ differ: the rule is not linear in the cotangent"
         yield Judgement(MATCH if agree else MISMATCH, pushed, pulled, 0.0, reason), "a random direction", None
 

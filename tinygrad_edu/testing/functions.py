@@ -15,6 +15,8 @@ from tinygrad_edu.testing.differences import eps_of, largest
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
+AGAIN = 40  # more calls of a function with a derivative that is no match, to see whether it is random
+
 
 def check_reads_arguments(f: Callable[..., Any], positions: Collection[int], checker: str) -> None:
     """Refuse ``lambda W: loss(x, t)``: its code never loads W. (It would work only if W were changed in place.) An argument whose

@@ -4,34 +4,25 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, NumericalError, ShapeError
-from tinygrad_edu.testing.differences import eps_of, largest
-from tinygrad_edu.testing.functions import check_reads_arguments, check_same_again, ignoring, same_far_away, written_to
+from tinygrad_edu.testing.functions import AGAIN, check_reads_arguments, check_same_again, ignoring, same_far_away, written_to
+from tinygrad_edu.testing.levels import wide_of
 from tinygrad_edu.testing.report import GradientReport
 from tinygrad_edu.testing.reproduction import reproduction
-from tinygrad_edu.testing.verdicts import (
-    ENOUGH,
-    MATCH,
-    MISMATCH,
-    Judgement,
-    Tolerance,
-    complex_judgement,
-    elements_of,
-    judge,
-    weighted,
-)
+from tinygrad_edu.testing.rounding import Rounding
+from tinygrad_edu.testing.verdicts import MATCH, weighted
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
-    Forward: TypeAlias = Callable[[Sequence[Array]], list[Array]]  # from all that is differentiated, and labels, to all results
-
-NOTHING = 1e-15  # a derivative below it is as good as none: that rounding hides it is not worth a word
-AGAIN = 8  # more calls of a function with a derivative that is no match, to see whether it is random
+    # From all that is differentiated, and labels: to all results; and, with what these are projected on, to all gradients.
+    Forward: TypeAlias = Callable[[Sequence[Array]], list[Array]]
+    Backward: TypeAlias = Callable[[Sequence[Array], Array], list[Any]]
 
 
 def check_function(
@@ -39,8 +30,8 @@ def check_function(
     backward: Callable[..., Any],
     *inputs: Any,
     cache: bool = False,
-    rtol: float = 1e-6,
-    atol: float = 1e-7,
+    rtol: float | None = None,
+    atol: float | None = None,
     seed: int = 0,
 ) -> GradientReport:
     """Compare a hand-written derivative with the numerical one. No tensors take part.
@@ -54,6 +45,8 @@ def check_function(
         array itself will do). None stands for an input that is not differentiated. The gradient of a complex x + iy is
         ∂L/∂x + i ∂L/∂y, as PyTorch's.
     inputs: arrays. Integers and booleans are passed on and have no gradient.
+    rtol, atol: as for `check_gradients`. Where float32 or float16 inputs do not give the numerical derivative, and the same inputs
+        in double precision do, the verdict is inconclusive.
 
     Returns a `GradientReport`; ``report.ok`` says whether all is right, and ``print(report)`` what is not. Raises `NumericalError`
     when there is nothing to differentiate, or forward is random or never looks at an input; `ArgumentError` and `ShapeError` when
@@ -82,15 +75,19 @@ def check_function(
     def results(points: Sequence[Array]) -> list[Array]:
         return call([p.copy() for p in points])[0]
 
+    def gradients(points: Sequence[Array], projection: Array) -> list[Any]:
+        y, kept, several = call([p.copy() for p in points])
+        g = _cotangents(projection, y)
+        seeds: Any = tuple(g) if several else g[0]
+        found = backward(seeds, kept) if cache else backward(seeds, *[p.copy() for p in points])
+        _check_not_written(g, _cotangents(projection, y), "check_function", getattr(backward, "__name__", "backward"), "g")
+        return _for_inputs(found, arrays, chosen, f"check_function: backward of {name}")
+
     given = [a.copy() for a in arrays]
-    y, kept, several = call(given)
+    y = call(given)[0]
     report = GradientReport(name, tuple(arrays), sizes=np.shape(y[0]), notes=written_to(arrays, given, name))
-    weights = [_weights(part, seed) for part in y]
-    g = [w.copy() for w in weights]
-    seeds: Any = tuple(g) if several else g[0]
-    gradients = backward(seeds, kept) if cache else backward(seeds, *[a.copy() for a in arrays])
-    _check_not_written(g, weights, "check_function", getattr(backward, "__name__", "backward"), "g")
-    found = _for_inputs(gradients, arrays, chosen, f"check_function: backward of {name}")
+    written = _HandWritten(results, gradients, _projection(y, seed))
+    found = gradients(arrays, written.projection)
     options = {"seed": seed} | ({"cache": True} if cache else {})
     report.reproduce = lambda: reproduction(
         "check_function",
@@ -100,11 +97,11 @@ def check_function(
         lambda similar: not check_function(forward, backward, *similar, cache=cache, rtol=rtol, atol=atol, seed=seed).ok,
     )
     labelled = [(i, gradient, f"input {i} of {name}") for i, gradient in zip(chosen, found, strict=True)]
-    _judge(report, results, arrays, weights, labelled, "check_function", rtol, atol)
+    _judge(report, written, arrays, labelled, "check_function", rtol, atol)
     return report
 
 
-def check_layer(layer: Any, *inputs: Any, rtol: float = 1e-6, atol: float = 1e-7, seed: int = 0) -> GradientReport:
+def check_layer(layer: Any, *inputs: Any, rtol: float | None = None, atol: float | None = None, seed: int = 0) -> GradientReport:
     """Compare the derivatives of a layer in the style of *Deep Learning from Scratch* with numerical ones: those with respect to
     its inputs, and to each of its parameters.
 
@@ -139,24 +136,38 @@ def check_layer(layer: Any, *inputs: Any, rtol: float = 1e-6, atol: float = 1e-7
     if not floating and not here.params:
         raise _nothing("check_layer", name, arrays)
     y = here.forward(points)
-    weights = [np.asarray(_weights(part, seed), dtype=part.dtype) for part in y]
+    projection = _projection(y, seed)
     report = GradientReport(name, tuple(points), sizes=np.shape(y[0]), notes=written_to(arrays, here.given, f"{name}.forward"))
-    first, second = here.backward(points, weights), here.backward(points, weights)
-    changed = _Layer(layer, arrays, name).backward(points, weights, spoil=True)
+    first, second = here.backward(points, projection), here.backward(points, projection)
+    changed = _Layer(layer, arrays, name).backward(points, projection, spoil=True)
     report.reproduce = lambda: _layer_again(layer, here.params, arrays, {"seed": seed})
     chosen = floating if isinstance(first[0], tuple | list) else floating[:1]
-    found = _for_inputs(first[0], arrays, chosen, f"check_layer: {name}.backward")
+    wide = _Layer(_widened(layer), arrays, name)
+
+    def of_inputs(dx: Any) -> list[Any]:
+        return _for_inputs(dx, arrays, chosen, f"check_layer: {name}.backward")
+
+    def gradients(points: Sequence[Array], projection: Array) -> list[Any]:
+        dx, grads = _Layer(wide.layer, arrays, name).backward(points, projection)  # with gradients that start from the same numbers
+        return [*of_inputs(dx), *grads]
+
+    labels = ["the input"] if len(chosen) == 1 else [f"input {i}" for i in chosen]
     labelled = [
-        (i, gradient, f"the input of {name}" if len(chosen) == 1 else f"input {i} of {name}")
-        for i, gradient in zip(chosen, found, strict=True)
+        (i, gradient, f"{label} of {name}")
+        for i, gradient, label in zip(
+            [*chosen, *range(len(arrays), len(points))], [*of_inputs(first[0]), *first[1]], [*labels, *here.labels], strict=True
+        )
     ]
-    labelled += [
-        (len(arrays) + i, gradient, f"{label} of {name}")
-        for i, (gradient, label) in enumerate(zip(first[1], here.labels, strict=True))
-    ]
-    _judge(report, here.forward, points, weights, labelled, "check_layer", rtol, atol)
+    _judge(report, _HandWritten(wide.forward, gradients, projection), points, labelled, "check_layer", rtol, atol)
     report.notes += _notes(first, second, changed, here.labels, name)
     return report
+
+
+def _widened(layer: Any) -> Any:
+    """A copy of a layer with its arrays in double precision."""
+    kept = [*getattr(layer, "params", []), *getattr(layer, "grads", []), *getattr(layer, "__dict__", {}).values()]
+    floating = [a for a in kept if isinstance(a, np.ndarray) and a.dtype.kind in "fc"]
+    return copy.deepcopy(layer, {id(a): a.astype(wide_of(a)) for a in floating})
 
 
 class _Layer:
@@ -190,20 +201,17 @@ class _Layer:
         for parameter, value in zip(self.params, points[self.count :], strict=True):
             parameter[...] = value
         self.given = [p.copy() for p in points[: self.count]]
-        y = _results(self.layer.forward(*self.given))
-        # As precise as the parameters are that it was computed from.
-        low = max((p.dtype for p in self.params), key=lambda dtype: np.finfo(dtype).eps, default=np.dtype(float))
-        return [part.astype(low) if eps_of(part) < np.finfo(low).eps and part.dtype.kind == low.kind == "f" else part for part in y]
+        return _results(self.layer.forward(*self.given))
 
-    def backward(self, points: Sequence[Array], weights: Sequence[Array], spoil: bool = False) -> tuple[Any, list[Array]]:
+    def backward(self, points: Sequence[Array], projection: Array, spoil: bool = False) -> tuple[Any, list[Array]]:
         """One forward and backward pass: the gradients of the inputs and of the parameters, as copies. With ``spoil``, what forward
         was called with is overwritten before backward, as a caller may do."""
-        self.forward(points)
+        y = self.forward(points)
         for array in self.given if spoil else ():
             array[...] = 0
-        dout = [w.copy() for w in weights]
+        dout = _cotangents(projection, y)
         dx = self.layer.backward(*[d if d.shape else d[()] for d in dout])
-        _check_not_written(dout, weights, "check_layer", f"{self.name}.backward", "dout")
+        _check_not_written(dout, _cotangents(projection, y), "check_layer", f"{self.name}.backward", "dout")
         grads = [getattr(self.layer, f"d{n}") for n in self.attributes] or getattr(self.layer, "grads", [])[: len(self.params)]
         return copy.deepcopy(dx), [np.array(g) for g in grads]
 
@@ -265,16 +273,29 @@ def _results(y: Any) -> list[Array]:
     return [np.asarray(part) for part in _several(y)]
 
 
-def _weights(y: Array, seed: int) -> Array:
-    """Random cotangents, away from 0; of a single number, 1."""
-    rng = np.random.default_rng(seed)
+def _projection(results: Sequence[Array], seed: int) -> Array:
+    """Random cotangents, away from 0, of all results; of a single number, 1. They are numbers that the results' dtype has."""
 
-    def numbers() -> Array:
-        return np.asarray(rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1, 1], y.shape))
+    def numbers(rng: np.random.Generator, y: Array) -> Array:
+        return np.asarray(rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1, 1], y.shape) if y.shape else np.ones(()))
 
-    if y.dtype.kind == "c":
-        return numbers() + 1j * numbers()
-    return numbers() if y.shape else np.ones(())
+    parts = []
+    for y in results:
+        rng = np.random.default_rng(seed)
+        w = numbers(rng, y) + (1j * numbers(rng, y) if y.dtype.kind == "c" else 0)
+        parts.append(np.ravel(w.astype(y.dtype) if y.dtype.kind in "fc" else w))
+    projection = np.concatenate(parts)
+    return projection.astype(wide_of(projection))
+
+
+def _cotangents(projection: Array, results: Sequence[Array]) -> list[Array]:
+    """A projection cut into cotangents of the results, as precise as these."""
+    pieces = np.split(projection, np.cumsum([y.size for y in results[:-1]]))
+    shaped = [piece.reshape(y.shape) for piece, y in zip(pieces, results, strict=True)]
+    return [
+        w.astype(y.dtype) if y.dtype.kind == "c" else w.real.astype(y.dtype if y.dtype.kind == "f" else float)
+        for w, y in zip(shaped, results, strict=True)
+    ]
 
 
 def _check_not_written(now: Sequence[Array], before: Sequence[Array], checker: str, name: str, what: str) -> None:
@@ -312,64 +333,53 @@ def _as_gradient(gradient: Any, like: Array, what: str) -> Array:
 # ------------------------------------------------------------------------------------------------------------------ verdicts
 
 
+@dataclass
+class _HandWritten:
+    """Functions that somebody wrote, in the form in which `Rounding` judges one: projected on a cotangent."""
+
+    forward: Forward
+    backward: Backward
+    projection: Array
+    order: int = 1
+
+    def value(self, arrays: Sequence[Array]) -> Array:
+        """The terms of the projection."""
+        y = self.forward(arrays)
+        return np.concatenate([weighted(part, w) for part, w in zip(y, _cotangents(self.projection, y), strict=True)])
+
+    def gradient(self, arrays: Sequence[Array]) -> list[Array]:
+        """Those of the inputs that have one."""
+        return [np.asarray(g) for g in self.backward(arrays, self.projection) if g is not None]
+
+
 def _judge(
     report: GradientReport,
-    forward: Forward,
-    arrays: Sequence[Array],
-    weights: Sequence[Array],
+    written: _HandWritten,
+    given: Sequence[Array],
     gradients: Sequence[tuple[int, Any, str]],
     checker: str,
-    rtol: float,
-    atol: float,
+    rtol: float | None,
+    atol: float | None,
 ) -> None:
     """Enter the verdicts on every gradient that there is."""
+    check_same_again(lambda: written.value(given), report.name, checker)
+    found = {i: _as_gradient(gradient, given[i], what) for i, gradient, what in gradients if gradient is not None}
+    if not found:
+        return
+    wide = [a.astype(wide_of(a)) if i in found else a.copy() for i, a in enumerate(given)]
+    rounding = Rounding(written, list(found), list(given), wide, list(found.values()), rtol, atol)
+    sizes = [0.0]
+    for position, analytic in found.items():
+        elements = rounding.elements(position)
+        report.add(1, "backward", position, elements, analytic)
+        here = [float(abs(judgement.numerical)) for judgement, _, _ in elements]
 
-    def value(points: Sequence[Array]) -> Array:
-        return np.concatenate([weighted(y, w) for y, w in zip(forward(points), weights, strict=True)])
+        def at(x: Array, position: int = position) -> Array:
+            return written.value([*wide[:position], x, *wide[position + 1 :]])
 
-    check_same_again(lambda: value(arrays), report.name, checker)
-    for position, gradient, what in gradients:
-        if gradient is not None:
-            _judge_one(report, value, arrays, position, _as_gradient(gradient, arrays[position], what), rtol, atol)
+        if here and not any(here) and same_far_away(at, wide[position]):
+            report.notes.append(ignoring(report.name, position))
+        sizes += [size for size in here if np.isfinite(size)]
+    report.largest = (max(sizes),)
     if report.counts[MATCH] < report.compared:
-        check_same_again(lambda: value(arrays), report.name, checker, AGAIN)
-
-
-def _judge_one(
-    report: GradientReport,
-    value: Callable[[Sequence[Array]], Array],
-    arrays: Sequence[Array],
-    position: int,
-    analytic: Array,
-    rtol: float,
-    atol: float,
-) -> None:
-    """Enter the verdicts on one input's gradient."""
-    x = arrays[position]
-    wide = [a.astype(np.result_type(a.dtype, np.float64)) if i == position else a for i, a in enumerate(arrays)]
-    eps = eps_of(x)
-    absolute, size = max(atol, 50 * eps), min(1.0, largest(analytic))
-    tolerance = Tolerance(max(rtol, 50 * eps), absolute * size, max(NOTHING, absolute * (size or 1.0)))
-    base = value(wide)
-    parts: dict[tuple[int, ...], list[tuple[Judgement, complex]]] = {}
-    wrong_ones = 0
-    for line, unit in elements_of(wide, position):
-        assert line.index is not None
-        number = analytic[line.index]
-        number = float(number.imag if unit == 1j else number.real)
-        judgement = judge(value, line, number, tolerance, base, closely=wrong_ones < ENOUGH)
-        wrong_ones += judgement.verdict == MISMATCH
-        parts.setdefault(line.index, []).append((judgement, unit))
-    found = [(complex_judgement(judged), f"element {index}", index) for index, judged in parts.items()]
-    wrong = np.array([judgement.verdict == MISMATCH for judgement, _, _ in found], bool).reshape(x.shape)
-    numerical = np.array([judgement.numerical for judgement, _, _ in found]).reshape(x.shape)
-    if wrong.any():
-        report.suspect(analytic, numerical, wrong)
-
-    def at(x: Array) -> Array:
-        return value([*wide[:position], x, *wide[position + 1 :]])
-
-    if x.size and not numerical.any() and same_far_away(at, wide[position]):
-        report.notes.append(ignoring(report.name, position))
-    report.add(1, "backward", position, found)
-    report.largest = (max([*report.largest, largest(np.abs(numerical))], default=0.0),)
+        check_same_again(lambda: written.value(given), report.name, checker, AGAIN)

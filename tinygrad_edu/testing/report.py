@@ -83,8 +83,15 @@ class GradientReport:
         """The derivatives that are wrong."""
         return [verdict for verdict in self.verdicts if verdict.kind == MISMATCH]
 
-    def add(self, order: int, mode: str, input: int, found: Sequence[tuple[Judgement, str, Any]]) -> None:
-        """Enter the judgements on one input (or on directions)."""
+    def add(
+        self, order: int, mode: str, input: int, found: Sequence[tuple[Judgement, str, Any]], analytic: Array | None = None
+    ) -> None:
+        """Enter the judgements on one input (or on directions). Where they are on all elements of its gradient ``analytic``, and
+        some are wrong, the whole of it is looked at for the mistake behind it."""
+        wrong = [judgement.verdict == MISMATCH for judgement, _, _ in found]
+        if analytic is not None and any(wrong):
+            numerical = np.array([judgement.numerical for judgement, _, _ in found])
+            self.suspect(analytic, numerical.reshape(analytic.shape), np.array(wrong).reshape(analytic.shape))
         worst: Verdict | None = None
         for judgement, label, index in found:
             self.counts[judgement.verdict] += 1

@@ -6,29 +6,80 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from tinygrad_edu.testing.differences import eps_of, largest, step_for
-from tinygrad_edu.testing.verdicts import INCONCLUSIVE, KINK, MATCH, MISMATCH, Judgement, Line, Tolerance, direction, judge
+from tinygrad_edu.testing.verdicts import (
+    ENOUGH,
+    INCONCLUSIVE,
+    KINK,
+    MATCH,
+    MISMATCH,
+    Judgement,
+    Line,
+    Tolerance,
+    complex_judgement,
+    direction,
+    elements_of,
+    judge,
+)
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
+Found: TypeAlias = tuple[Judgement, str, tuple[int, ...] | None]  # with the name of the line, and its element
+
 NEIGHBOURS = 8
+NOTHING = 1e-15  # a derivative below it is as good as none: that rounding hides it is not worth a word
 
 
 @dataclass
 class Rounding:
-    """A function of one order, its inputs as they were given and in double precision, and its gradient at the given ones. The
-    function has ``value(arrays)``, the terms of its value, ``gradient(arrays)``, and ``projection``, an array in both."""
+    """A function of one order, its inputs as they were given and in double precision, its gradient at the given ones, and what
+    counts as agreement (by default as much as the inputs' precision can show). The function is a dataclass that has
+    ``value(arrays)``, the terms of its value, ``gradient(arrays)``, ``order``, and ``projection``, an array in the first two."""
 
     level: Any
     chosen: list[int]  # the numbers of the inputs that are differentiated
     given: list[Array]
     wide: list[Array]
     gradient: list[Array]
+    rtol: float | None = None
+    atol: float | None = None
+
+    def tolerance(self, position: int) -> Tolerance:
+        """What counts as agreement on one input. The absolute part is of the size of the gradient, so that one of 1e-12 is still
+        compared, if the dtype has that."""
+        rtol = max(1e-6, 50 * self.eps) if self.rtol is None else self.rtol
+        atol = max(1e-7, 50 * self.eps) if self.atol is None else self.atol
+        size = largest(self.gradient[self.chosen.index(position)])
+        step = 2 * float(np.finfo(self.given[position].dtype).smallest_subnormal)
+        return Tolerance(rtol, atol * min(1.0, size) + step, max(NOTHING, atol * min(1.0, size or 1.0)))
+
+    def elements(self, position: int, step: Callable[[], Any] = lambda: None) -> list[Found]:
+        """A judgement on every element of one input. ``step`` is told of each."""
+        tolerance = self.tolerance(position)
+        parts: dict[tuple[int, ...], list[tuple[Judgement, complex]]] = {}
+        wrong_ones = 0
+        for line, unit in elements_of(self.wide, position):
+            assert line.index is not None
+
+            def along(gradient: Array, index: tuple[int, ...] = line.index, unit: complex = unit) -> float:
+                return float(gradient[index].imag if unit == 1j else gradient[index].real)
+
+            judgement = self.judge(line, along, tolerance, closely=wrong_ones < ENOUGH)
+            wrong_ones += judgement.verdict == MISMATCH
+            parts.setdefault(line.index, []).append((judgement, unit))
+            step()
+        found = [complex_judgement(parts) for parts in parts.values()]
+        wrong = np.array([j.verdict == MISMATCH and not j.reason for j in found], bool).reshape(self.wide[position].shape)
+        numerical = np.array([j.numerical for j in found]).reshape(wrong.shape)
+        if wrong.sum() > 1 and not self.differentiable(position, numerical, wrong, tolerance):
+            reason = "f is not differentiable here: its slopes along single elements do not add up to that along all of them"
+            found = [replace(j, verdict=INCONCLUSIVE, reason=reason) if w else j for j, w in zip(found, wrong.flat, strict=True)]
+        return [(judgement, f"element {index}", index) for index, judgement in zip(parts, found, strict=True)]
 
     @cached_property
     def base(self) -> Array:
@@ -40,7 +91,7 @@ class Rounding:
         """What rounding can do to the value."""
         eps = eps_of(self.base)
         with np.errstate(all="ignore"):
-            changes = [abs(float(np.sum(f.value(moved) - self.base))) for f, moved in self._shaken(self.wide, eps)]
+            changes = [abs(float(np.sum(f.value(moved) - self.base))) for f, moved in self.shaken(self.wide, eps)]
         return float(np.max(changes))
 
     @cached_property
@@ -51,9 +102,9 @@ class Rounding:
     @cached_property
     def neighbours(self) -> list[list[Array]]:
         """Gradients at inputs that differ in their last digits, of the given and of double precision."""
-        shaken = list(self._shaken(self.given, self.eps))
+        shaken = list(self.shaken(self.given, self.eps))
         if self.precision:
-            shaken += self._shaken(self.wide, float(np.finfo(float).eps))
+            shaken += self.shaken(self.wide, float(np.finfo(float).eps))
         with np.errstate(all="ignore"):
             return [f.gradient(moved) for f, moved in shaken]
 
@@ -71,7 +122,7 @@ class Rounding:
         low = {str(self.given[i].dtype) for i in self.chosen if self.given[i].dtype != self.wide[i].dtype}
         return " and ".join(sorted(low)) or None
 
-    def _shaken(self, arrays: list[Array], eps: float) -> Iterator[tuple[Any, list[Array]]]:
+    def shaken(self, arrays: list[Array], eps: float) -> Iterator[tuple[Any, list[Array]]]:
         """The function and its inputs with other last digits. What that changes in a result is what rounding can do to it (the
         stochastic arithmetic of Vignes, 1978)."""
         rng = np.random.default_rng(0)

@@ -163,7 +163,10 @@ def _noise(change: Callable[[float], float], size: float) -> float:
     changes, too."""
     with np.errstate(all="ignore"):
         try:
-            return max(irregularity(np.array([change(k * part * size) for k in range(-8, 9)])) for part in (1e-8, 1e-6, 1e-4, 1e-2))
+            return max(
+                irregularity(np.array([change(k * part * size) for k in range(-8, 9)]))
+                for part in (1e-8, 1e-6, 1e-4, 1e-3, 3e-3, 1e-2)
+            )
         except (ArithmeticError, ValueError):
             return 0.0
 
