@@ -185,6 +185,7 @@ RIGHT = {
     "zeros in a product": (lambda x: tg.cumprod(x), [np.array([2.0, 0, 3, 0])]),
     "a singular matrix": (tg.det, [np.ones((3, 3))]),
     "an ill-conditioned matrix": (tg.inv, [np.vander(np.linspace(1, 2, 5))]),
+    "numbers that cancel in backward, and always alike": (lambda x: tg.ive(2, x), [np.array([1.5121479152939346e8])]),
     "no variation": (lambda x: tg.var(x) + tg.std(x), [np.full(5, 0.1)]),
     "saturated inside": (lambda x, w: tg.tanh(x @ w), [np.full((1, 3), 2.0), np.full((3, 1), 2.0)]),
     "saturated": (lambda x: tg.tanh(x) + tg.sigmoid(x), [np.array([8.0, -12, 14, 20])]),
