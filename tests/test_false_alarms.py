@@ -25,7 +25,9 @@ SCALES = (1.0, 1e-8, 1e-4, 1e4, 1e8)
 
 PHASES = {"log_ndtr"}  # whose imaginary part, of large complex numbers, goes round and round within every step
 BOUNDED = {"binary_entropy"}  # whose derivative is, as PyTorch's, smaller than the true one where that is larger than 1e12
-ORDERED = {"_clip_between"}  # which is called with a lower and an upper bound
+# With numbers as declared: what is called with a lower and an upper bound, and what becomes, of numbers of different sizes, a
+# staircase with steps as small as those that rounding inside of a function makes.
+DECLARED = {"_clip_between", "fmod", "remainder"}
 WITHIN = {"_within_one"}  # which is called with numbers within one, and has the derivative of these everywhere
 
 operations = [op for name, op in sorted(REGISTRY.items()) if op.ours and op.cases and name not in BOUNDED | WITHIN]
@@ -39,7 +41,7 @@ def hard(example, operation, rng):
     found = []
     for a in itertools.compress(example.arrays, example.real):
         # A case's ``before`` makes matrices of a kind, as long as the numbers are where they should be.
-        if not example.case.before and operation.name not in ORDERED:
+        if not example.case.before and operation.name not in DECLARED:
             own = rng.choice((scale, scale, *SCALES))  # mostly alike
             a = a * (min(1.0, own) if operation.name in PHASES and a.dtype.kind == "c" else own)
             if spread:

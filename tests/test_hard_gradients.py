@@ -230,6 +230,20 @@ def test_a_derivative_of_0_of_which_both_modes_leave_only_rounding():
     assert report.counts["match"] == 1  # ⟨w, Jv⟩ = ⟨Jᵀw, v⟩
 
 
+def test_a_function_without_a_number_is_not_called_wrong():
+    with np.errstate(all="ignore"):
+        report = check_gradients(lambda x: tg.sqrt(tg.sum(x * x)) / tg.sum(x), np.zeros(0), order=1)
+    assert report.ok
+    assert report.verdicts[0].reason == "f is not finite at this point"
+
+
+def test_tiny_derivatives_whose_products_underflow():
+    sigmoid = lambda x: 1 / (1 + tg.exp(-x))
+    report = check_gradients(sigmoid, np.array([-373.0]), order=1, modes=("vjp",))
+    assert report.inconclusive == 1  # 1e-162, of which backward() leaves 0
+    assert check_gradients(sigmoid, np.array([-366.0]), order=1).ok  # and of 1e-159 six digits
+
+
 # ------------------------------------------------------------------------------------------- what is no function of its inputs
 
 

@@ -219,6 +219,20 @@ def test_erf_and_the_normal_distribution_far_out():
     np.testing.assert_allclose(derivative(tg.erfcx, np.float32([10, 1000])), [-0.005559, -5.64189e-07], rtol=1e-4)
 
 
+@pytest.mark.parametrize("at", [1e4 + 30j, 1e8j, 30 - 30j, 40 - 1e3j, -1e-9 + 1e7j, -50 + 60j])
+def test_the_derivative_of_erfcx_in_the_plane(at):
+    z = tg.Tensor(np.array(at), requires_grad=True)
+    tg.erfcx(z).backward(np.array(1 + 0j))
+    series = -(1 - 1.5 * at**-2 + 3.75 * at**-4 - 13.125 * at**-6) / math.sqrt(math.pi) / at**2  # e^(z²) is nothing at the last
+    np.testing.assert_allclose(np.conj(z.grad.item()), series, rtol=1e-10)
+    near = 18.5 * (-1 + 1j)  # and all here
+    z = tg.Tensor(np.array(near), requires_grad=True)
+    tg.erfcx(z).backward(np.array(1 + 0j))
+    h = 1e-5
+    quotient = (tg.erfcx(np.array(near + h)) - tg.erfcx(np.array(near - h))) / (2 * h)
+    np.testing.assert_allclose(np.conj(z.grad.item()), quotient, rtol=1e-6)
+
+
 def test_infinite_derivatives_say_so_and_lose_to_a_zero_cotangent():
     for f, at in ((tg.erfinv, 1.0), (tg.logit, 0.0), (tg.entr, 0.0), (tg.ndtri, 1.0)):
         with warnings.catch_warnings(action="ignore"):

@@ -92,7 +92,13 @@ erfc.vjp(a=lambda g, a: g * (-SLOPE_AT_0 * _bell(a)))
 @primitive(
     forward=Lazy("scipy.special", "erfcx"),
     elementwise=True,
-    cases=[Case(a=reals(-1.5, 3)), Case(a=reals(24, 40)), Case(a=complexes(-1, 1))],
+    cases=[
+        Case(a=reals(-1.5, 3)),
+        Case(a=reals(24, 40)),
+        Case(a=complexes(-1, 1)),
+        Case(a=complexes(20, 40)),
+        Case(a=complexes(-20, -18)),
+    ],
 )
 def erfcx(a: Array, /) -> Array:
     """y = e^(a²) erfc a        ∂L/∂a = g (2 a y − 2/√π)
@@ -107,16 +113,18 @@ def erfcx(a: Array, /) -> Array:
 
 def _erfcx_slope(a: Any, y: Any) -> Any:
     """2 a y − 2/√π; where the two would cancel, by the first terms of its asymptotic series in 1 / 2a²."""
-    slope = 2 * (a * y) - SLOPE_AT_0
-    if a.dtype.kind == "c":
-        return slope
-    far = a > (25 if a.dtype == np.float64 else 8)
+    numbers = numbers_of(a)
+    far = (np.abs(numbers) if numbers.dtype.kind == "c" else numbers) > (25 if numbers.dtype in (np.float64, np.complex128) else 8)
     x = where(far, a, 8)
     t = 0.5 / x / x
     series = 1.0
     for k in range(11, 1, -2):
         series = 1 - k * t * series  # 1 − 3 t (1 − 5 t (…))
-    return where(far, -SLOPE_AT_0 * t * series, slope)
+    slope = where(far, -SLOPE_AT_0 * t * series, 2 * (a * y) - SLOPE_AT_0)
+    if numbers.dtype.kind == "c":  # erfcx a = 2 e^(a²) − erfcx(−a)
+        left = where(far & (numbers.real < 0), a, 0)
+        slope = slope + 4 * left * exp(left * left)
+    return slope
 
 
 erfcx.vjp(a=lambda g, a, y: g * _erfcx_slope(a, y))

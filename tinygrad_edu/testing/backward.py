@@ -179,7 +179,9 @@ def unexplained(
     except Exception as error:
         yield f"{name_of(f)} is not judged as a whole: {type(error).__name__}: {str(error).partition(chr(10))[0][:100]}"
         return
-    if found.verdict == MISMATCH:
+    if found.verdict == MISMATCH and not np.isfinite(found.analytic):
+        yield "and yet the gradient as a whole is not finite: an infinite derivative meets a zero; tg.explain_grad(y, x) says where"
+    elif found.verdict == MISMATCH:
         numbers = f"analytic {found.analytic:.8g}, numerical {found.numerical:.8g} along a random direction"
         yield f"and yet the gradient is wrong as a whole ({numbers}): a part of the function is not recorded"
         vertices = [t._node for t in here.outputs] + [vertex for record in here.way for vertex in record.node.inputs]

@@ -17,8 +17,10 @@ from tinygrad_edu.testing.report import GradientReport
 from tinygrad_edu.testing.reproduction import reproduction
 from tinygrad_edu.testing.rounding import Found, Rounding
 from tinygrad_edu.testing.verdicts import (
+    INCONCLUSIVE,
     MATCH,
     MISMATCH,
+    UNDEFINED,
     Judgement,
     Tolerance,
     direction,
@@ -254,8 +256,12 @@ class _Check:
         if not agree:
             near = [(pull(f.gradient(moved)), push(moved, f.projection)[0]) for f, moved in rounding.shaken(self.wide, eps)]
             agree = tolerance.covers(pushed, pulled, 2 * float(np.sum(np.ptp(near, axis=0))))
-        reason = "" if agree else "⟨w, Jv⟩ and ⟨Jᵀw, v⟩ differ: the rule is not linear in the cotangent"
-        yield Judgement(MATCH if agree else MISMATCH, pushed, pulled, 0.0, reason), "a random direction", None
+        verdict, reason = (
+            (MATCH, "") if agree else (MISMATCH, "⟨w, Jv⟩ and ⟨Jᵀw, v⟩ differ: the rule is not linear in the cotangent")
+        )
+        if not agree and not np.isfinite(rounding.base).all():
+            verdict, reason = INCONCLUSIVE, UNDEFINED
+        yield Judgement(verdict, pushed, pulled, 0.0, reason), "a random direction", None
 
     def slope(self, level: Level, gradient: list[Array]) -> float | None:
         """The power with which the Taylor remainder falls, from the steps where it is seen."""

@@ -149,13 +149,14 @@ def irregularity(values: Array) -> float:
     >>> irregularity(np.exp(t)) < 1e-14, irregularity(abs(t - 0.01)), 1e-4 < irregularity(np.round(np.exp(t), 3)) < 1e-3
     (True, 0.0, True)
     """
-    if not np.isfinite(values).all():
+    unit = largest(values)
+    if not np.isfinite(values).all() or not unit:
         return 0.0
-    fourth, sixth = np.diff(values, 4), np.diff(values, 6)
+    fourth, sixth = np.diff(values / unit, 4), np.diff(values / unit, 6)  # squares of tiny numbers would be 0
     sizes = [float(np.sqrt(np.mean(d**2) / math.comb(2 * k, k))) for d, k in ((fourth, 4), (sixth, 6))]
     spread = np.count_nonzero(np.abs(fourth) > 0.1 * np.max(np.abs(fourth)))
     noise = 0 < max(sizes) <= 4 * min(sizes) and 2 * spread > fourth.size
-    return max(sizes) if noise else 0.0
+    return max(sizes) * unit if noise else 0.0
 
 
 def eps_of(array: Array) -> float:

@@ -169,8 +169,9 @@ class Rounding:
             return self._at_kink(line, judgement, tolerance)
         near = [along(found[position]) for found in self.neighbours]
         numerical = judgement.numerical.real
-        irregular = max(irregularity(np.array([along(found[position]) for found in trail])) for trail in self.trails)
-        error = judgement.error + 2 * (max(near) - min(near)) + 4 * irregular
+        shortest, *longer = [[along(found[position]) for found in trail] for trail in self.trails]
+        spread = float(np.ptp(near) + np.ptp(shortest))
+        error = judgement.error + 2 * spread + 4 * max(map(irregularity, map(np.array, longer)))
         if tolerance.settles(analytic, numerical, error):
             return replace(judgement, verdict=MATCH, error=error)
         if tolerance.covers(analytic, numerical, error):

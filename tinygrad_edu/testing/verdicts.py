@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 MATCH, KINK, INCONCLUSIVE, MISMATCH = VERDICTS = ("match", "kink", "inconclusive", "mismatch")
 
 FAST = "f changes faster than difference quotients can follow: they depend on the step"
+UNDEFINED = "f is not finite at this point"
 LOST = "f does not change at all, and would by less than the last digit of 1: that is lost in sums such as 1 + exp(-x)"
+TINY = float(np.sqrt(np.finfo(float).tiny))
 HASTY = "not looked at closely, after so many that are wrong"
 ENOUGH = 32  # mismatches of one input, after which the others are not looked at closely
 STEP = 1e-3  # of the wider of two central differences, for inputs of size 1 or more
@@ -139,7 +141,7 @@ def judge(
         return float(np.sum(terms(step) - base)) if step else 0.0
 
     if not np.isfinite(base).all():
-        return Judgement(INCONCLUSIVE, analytic, np.nan, np.inf, "f is not finite at this point")
+        return Judgement(INCONCLUSIVE, analytic, np.nan, np.inf, UNDEFINED)
     if not closely:
         return Judgement(MISMATCH if np.isfinite(numerical) else INCONCLUSIVE, analytic, numerical, rounding, HASTY)
     depending, hidden = _depending(terms, line, base, eps)
@@ -155,6 +157,8 @@ def judge(
     longest = 0.01 * max(1.0, line.size)
     if judgement.numerical == 0 and longest * abs(analytic) <= eps * (1 + size):
         return replace(judgement, verdict=INCONCLUSIVE, reason=LOST)
+    if max(abs(analytic), abs(judgement.numerical)) < TINY:
+        return replace(judgement, verdict=INCONCLUSIVE, reason="so small that products with it underflow")
     return judgement
 
 
