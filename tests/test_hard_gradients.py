@@ -92,6 +92,11 @@ WRONG = {
         [np.array([0.0, 1, -1])],
         "one element only",
     ),
+    "a short wave": (
+        primitive(lambda a, /: np.sin(1e6 * a), a=lambda g, a: -1e6 * g * tg.cos(1e6 * a)),
+        [np.array([0.3, 1.1, 0.77])],
+        None,
+    ),
     "a conjugate": (
         primitive(lambda a, /: a * a, a=lambda g, a: 2 * g * np.conj(number(a))),
         [normal(3) + 1j * normal(4)[1:]],

@@ -110,16 +110,22 @@ class Rounding:
 
     @cached_property
     def trails(self) -> list[list[list[Array]]]:
-        """Gradients in double precision at equally spaced points, over several lengths. They tell of rounding that other last
-        digits do not change, as where all of these are rounded alike."""
+        """Gradients in double precision at equally spaced points, over several lengths on which the function itself is smooth. They
+        tell of rounding that other last digits do not change, as where all of these are rounded alike."""
         rng = np.random.default_rng(0)
         way = [rng.uniform(0.5, 1.5, a.shape) if i in self.chosen else None for i, a in enumerate(self.wide)]
-
-        def moved(part: float) -> list[Array]:
-            return [a if v is None else np.asarray(a + part * a * v) for a, v in zip(self.wide, way, strict=True)]
-
-        with np.errstate(all="ignore"):
-            return [[self.level.gradient(moved(k * part)) for k in range(-8, 9)] for part in (1e-8, 1e-6, 1e-4)]
+        function, found = replace(self.level, order=1), []
+        base = np.asarray(function.value(self.wide))
+        digits = 16 * eps_of(base) * float(np.sum(np.abs(base)))
+        for part in (1e-12, 1e-10, 1e-8, 1e-6):
+            trail = [
+                [a if v is None else np.asarray(a + k * part * a * v) for a, v in zip(self.wide, way, strict=True)]
+                for k in range(-8, 9)
+            ]
+            with np.errstate(all="ignore"):
+                if irregularity(np.array([float(np.sum(function.value(x) - base)) for x in trail])) <= digits:
+                    found.append([self.level.gradient(x) for x in trail])
+        return found
 
     @cached_property
     def gradient_in_double(self) -> list[Array]:
@@ -169,9 +175,8 @@ class Rounding:
             return self._at_kink(line, judgement, tolerance)
         near = [along(found[position]) for found in self.neighbours]
         numerical = judgement.numerical.real
-        shortest, *longer = [[along(found[position]) for found in trail] for trail in self.trails]
-        spread = float(np.ptp(near) + np.ptp(shortest))
-        error = judgement.error + 2 * spread + 4 * max(map(irregularity, map(np.array, longer)))
+        irregular = max((irregularity(np.array([along(found[position]) for found in trail])) for trail in self.trails), default=0.0)
+        error = judgement.error + 2 * float(np.ptp(near)) + 4 * irregular
         if tolerance.settles(analytic, numerical, error):
             return replace(judgement, verdict=MATCH, error=error)
         if tolerance.covers(analytic, numerical, error):
