@@ -23,7 +23,7 @@ EXAMPLES, CALLS, VARIANTS = (10_000, 50, 6) if NIGHTLY else (1, 3, 2)
 ROUNDS = 50  # at most: nearly all calls of some operations are outside of where they are defined
 SCALES = (1.0, 1e-8, 1e-4, 1e4, 1e8)
 
-PHASES = {"log_ndtr"}  # whose imaginary part, of large complex numbers, goes round and round within every step
+PHASES = {"erfcx", "log_ndtr"}  # of large complex numbers, whose phase goes round and round within every step
 BOUNDED = {"binary_entropy"}  # whose derivative is, as PyTorch's, smaller than the true one where that is larger than 1e12
 # With numbers as declared: what is called with a lower and an upper bound, and what becomes, of numbers of different sizes, a
 # staircase with steps as small as those that rounding inside of a function makes.
