@@ -25,6 +25,7 @@ SCALES = (1.0, 1e-8, 1e-4, 1e4, 1e8)
 
 PHASES = {"erfcx", "log_ndtr"}  # of large complex numbers, whose phase goes round and round within every step
 BOUNDED = {"binary_entropy"}  # whose derivative is, as PyTorch's, smaller than the true one where that is larger than 1e12
+POWERS = {"power"}  # which of a complex 0 have no derivative, or one that no step comes near, as z^(1.02 − 2i)
 # With numbers as declared: what is called with a lower and an upper bound, and what becomes, of numbers of different sizes, a
 # staircase with steps as small as those that rounding inside of a function makes.
 DECLARED = {"_clip_between", "fmod", "remainder"}
@@ -48,7 +49,8 @@ def hard(example, operation, rng):
                 a = a * rng.uniform(0.5, 1, a.shape)
             if kinks and a.size:  # two elements at 0, or alike
                 flat = a.reshape(-1)
-                flat[rng.integers(a.size)] = rng.choice([0.0, flat[0]])
+                zero = flat[0] if operation.name in POWERS and a.dtype.kind == "c" else 0.0
+                flat[rng.integers(a.size)] = rng.choice([zero, flat[0]])
         with np.errstate(over="ignore"):
             found.append(np.asarray(a).astype(example.dtype_of(np.asarray(a), precision)))
     return found

@@ -242,6 +242,13 @@ def test_a_function_without_a_number_is_not_called_wrong():
     assert report.verdicts[0].reason == "f is not finite at this point"
 
 
+@pytest.mark.parametrize("beside", [7.33248e-05 + 0.00010993419j, 0.67856926 + 0.22575906j])
+def test_a_point_with_neither_a_slope_nor_a_kink(beside):
+    with np.errstate(all="ignore"):
+        report = check_gradients(lambda z: z ** (1 - 2j), np.array([0, beside]), order=1, modes=("vjp",))
+    assert (report.counts["match"], report.inconclusive) == (1, 1)
+
+
 def test_tiny_derivatives_whose_products_underflow():
     sigmoid = lambda x: 1 / (1 + tg.exp(-x))
     report = check_gradients(sigmoid, np.array([-373.0]), order=1, modes=("vjp",))

@@ -237,8 +237,8 @@ def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) 
         for value, error in found:
             if error <= sharp and tolerance.settles(analytic, value, error):
                 return Judgement(MATCH, analytic, value, error)
-        left = min((curve.slope(length, "backward") for length in lengths), key=lambda e: e.error)
-        right = min((curve.slope(length, "forward") for length in lengths), key=lambda e: e.error)
+        sides = [sorted([curve.slope(n, method) for n in lengths], key=lambda e: e.error) for method in ("backward", "forward")]
+        left, right = (side[0] for side in sides)
     value, error = found[0]
     turning = _differ(left, right, tolerance)
     if turning:  # perhaps only beside this point
@@ -262,6 +262,8 @@ def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) 
         if tolerance.covers(analytic, *side) and abs(side.value - value) > 3 * (side.error + error):
             settled = tolerance.settles(analytic, *side)
             return Judgement(MATCH if settled else INCONCLUSIVE, analytic, *side, "" if settled else FAST)
+    if not np.isfinite(analytic) and not (_steady(found, tolerance) or all(_steady(side, tolerance) for side in sides)):
+        return Judgement(INCONCLUSIVE, analytic, value, error, FAST)  # there is no slope, and no kink, as of z^i at 0
     if kink or max(left.error, right.error) < min(0.01 * abs(left.value - analytic), 0.1 * abs(left.value)):  # both are known
         return Judgement(MISMATCH, analytic, *(found[0] if kink else left), reason)
     if turning and not kink:  # f turns beside this point, not at it: what longer steps say is of no account
@@ -311,6 +313,13 @@ def _contradictory(found: list[Side], analytic: float, tolerance: Tolerance) -> 
     if error > 0.1 * abs(value):  # not even its first digit is known
         factor, known = 1.5, [other for other in others if abs(other.value - value) > 0.1 * abs(analytic - value)]
     return any(abs(other.value - value) > factor * (other.error + error) + tolerance.absolute for other in known)
+
+
+def _steady(found: Sequence[Side], tolerance: Tolerance) -> bool:
+    """Whether the best two numerical derivatives, over different lengths, agree and are known."""
+    first, second = found[:2]
+    error = first.error + second.error
+    return abs(first.value - second.value) <= 3 * error <= 0.01 * max(abs(first.value), abs(second.value)) + tolerance.noise
 
 
 class Side(NamedTuple):
