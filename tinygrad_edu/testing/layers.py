@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, NumericalError, ShapeError
-from tinygrad_edu.testing.functions import AGAIN, check_reads_arguments, check_same_again, ignoring, same_far_away, written_to
+from tinygrad_edu.testing.functions import calls_again, check_reads_arguments, check_same_again, ignoring, same_far_away, written_to
 from tinygrad_edu.testing.levels import wide_of
 from tinygrad_edu.testing.report import GradientReport
 from tinygrad_edu.testing.reproduction import reproduction
 from tinygrad_edu.testing.rounding import Rounding
-from tinygrad_edu.testing.verdicts import MATCH, weighted
+from tinygrad_edu.testing.verdicts import weighted
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -381,5 +381,5 @@ def _judge(
             report.notes.append(ignoring(report.name, position))
         sizes += [size for size in here if np.isfinite(size)]
     report.largest = (max(sizes),)
-    if report.counts[MATCH] < report.compared:
-        check_same_again(lambda: written.value(given), report.name, checker, AGAIN)
+    if again := calls_again(report):
+        check_same_again(lambda: written.value(given), report.name, checker, again)

@@ -29,7 +29,7 @@ UNDEFINED = "f is not finite at this point"
 LOST = "f does not change at all, and would by less than the last digit of 1: that is lost in sums such as 1 + exp(-x)"
 TINY = float(np.sqrt(np.finfo(float).tiny))
 HASTY = "not looked at closely, after so many that are wrong"
-ENOUGH = 32  # mismatches of one input, after which the others are not looked at closely
+ENOUGH = 16  # mismatches of one input, after which the others are not looked at closely
 STEP = 1e-3  # of the wider of two central differences, for inputs of size 1 or more
 
 
