@@ -11,8 +11,8 @@ from tinygrad_edu.errors import ArgumentError, GradientMismatchError, NumericalE
 from tinygrad_edu.graph import Variable
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.testing.differences import eps_of
-from tinygrad_edu.testing.functions import calls_again, check_reads_arguments, check_same_again, ignoring, same_far_away, written_to
-from tinygrad_edu.testing.levels import Level, evaluate, result_of, tensors_of, wide_of
+from tinygrad_edu.testing.functions import calls_again, check_reads_arguments, check_same_again, ignoring, written_to
+from tinygrad_edu.testing.levels import Level, evaluate, result_of, tensors_of, widened
 from tinygrad_edu.testing.report import GradientReport
 from tinygrad_edu.testing.reproduction import reproduction
 from tinygrad_edu.testing.rounding import Found, Rounding
@@ -165,7 +165,7 @@ class _Check:
         self.sizes = tuple(y.shape)
         self.projection = self.weights(y) if y.shape or y.dtype.kind == "c" else np.ones(())
         self.along = [[self.weights(self.arrays[i]) for i in self.chosen] for _ in range(order)]
-        self.wide = [a.astype(wide_of(a)) if i in self.chosen else a.copy() for i, a in enumerate(self.arrays)]
+        self.wide = widened(self.arrays, self.chosen)
 
     def same_again(self, times: int) -> None:
         """Refuse a function that is random."""
@@ -194,7 +194,7 @@ class _Check:
                 report.add(k, "vjp", position, found, analytic if elementwise else None)
                 sizes = [abs(j.numerical) for j, _, _ in found if np.isfinite(j.numerical)]
                 largest = max([largest, *map(float, sizes)])
-                if k == 1 and analytic.size and not max(sizes, default=1.0) and self.ignored(level, position):
+                if k == 1 and analytic.size and not max(sizes, default=1.0) and rounding.ignores(position):
                     report.notes.append(ignoring(self.name, position))
         if "jvp" in modes:
             try:
@@ -205,10 +205,6 @@ class _Check:
         report.largest = (*report.largest, largest)
         if k == 1 and not report.ok:
             report.slope = self.slope(level, gradient)
-
-    def ignored(self, level: Level, position: int) -> bool:
-        """Whether nothing depends on an input."""
-        return same_far_away(lambda x: level.value([*self.wide[:position], x, *self.wide[position + 1 :]]), self.wide[position])
 
     def lines(self, rounding: Rounding, position: int, count: int, step: Any) -> list[Found]:
         """Judgements along random directions of one input."""
@@ -256,11 +252,11 @@ class _Check:
         if not agree:
             near = [(pull(f.gradient(moved)), push(moved, f.projection)[0]) for f, moved in rounding.shaken(self.wide, eps)]
             agree = tolerance.covers(pushed, pulled, 2 * float(np.sum(np.ptp(near, axis=0))))
-        verdict, reason = (
-            (MATCH, "") if agree else (MISMATCH, "⟨w, Jv⟩ and ⟨Jᵀw, v⟩ differ: the rule is not linear in the cotangent")
-        )
+        verdict, reason = MATCH, ""
         if not agree and not np.isfinite(rounding.base).all():
             verdict, reason = INCONCLUSIVE, UNDEFINED
+        elif not agree:
+            verdict, reason = MISMATCH, "⟨w, Jv⟩ and ⟨Jᵀw, v⟩ differ: the rule is not linear in the cotangent"
         yield Judgement(verdict, pushed, pulled, 0.0, reason), "a random direction", None
 
     def slope(self, level: Level, gradient: list[Array]) -> float | None:

@@ -164,6 +164,11 @@ def eps_of(array: Array) -> float:
     return float(np.finfo(array.dtype if array.dtype.kind in "fc" else float).eps)
 
 
+def shaken(array: Array, eps: float, rng: np.random.Generator) -> Array:
+    """The same numbers with other last digits, of a precision of ``eps``."""
+    return np.asarray(array * (1 + eps * rng.integers(-4, 5, array.shape)), array.dtype)
+
+
 def largest(array: Array) -> float:
     """The size of the largest finite number of an array, or 0."""
     return float(np.max(np.abs(array), initial=0.0, where=np.isfinite(array)))

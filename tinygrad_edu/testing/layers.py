@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, NumericalError, ShapeError
-from tinygrad_edu.testing.functions import calls_again, check_reads_arguments, check_same_again, ignoring, same_far_away, written_to
-from tinygrad_edu.testing.levels import wide_of
+from tinygrad_edu.testing.functions import calls_again, check_reads_arguments, check_same_again, ignoring, written_to
+from tinygrad_edu.testing.levels import wide_of, widened
+from tinygrad_edu.testing.pullbacks import weights
 from tinygrad_edu.testing.report import GradientReport
 from tinygrad_edu.testing.reproduction import reproduction
 from tinygrad_edu.testing.rounding import Rounding
@@ -275,16 +276,8 @@ def _results(y: Any) -> list[Array]:
 
 def _projection(results: Sequence[Array], seed: int) -> Array:
     """Random cotangents, away from 0, of all results; of a single number, 1. They are numbers that the results' dtype has."""
-
-    def numbers(rng: np.random.Generator, y: Array) -> Array:
-        return np.asarray(rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1, 1], y.shape) if y.shape else np.ones(()))
-
-    parts = []
-    for y in results:
-        rng = np.random.default_rng(seed)
-        w = numbers(rng, y) + (1j * numbers(rng, y) if y.dtype.kind == "c" else 0)
-        parts.append(np.ravel(w.astype(y.dtype) if y.dtype.kind in "fc" else w))
-    projection = np.concatenate(parts)
+    parts = [weights(np.random.default_rng(seed), y) if y.shape or y.dtype.kind == "c" else np.ones(()) for y in results]
+    projection = np.concatenate([np.ravel(part) for part in parts])
     return projection.astype(wide_of(projection))
 
 
@@ -366,18 +359,13 @@ def _judge(
     found = {i: _as_gradient(gradient, given[i], what) for i, gradient, what in gradients if gradient is not None}
     if not found:
         return
-    wide = [a.astype(wide_of(a)) if i in found else a.copy() for i, a in enumerate(given)]
-    rounding = Rounding(written, list(found), list(given), wide, list(found.values()), rtol, atol)
+    rounding = Rounding(written, list(found), list(given), widened(given, found), list(found.values()), rtol, atol)
     sizes = [0.0]
     for position, analytic in found.items():
         elements = rounding.elements(position)
         report.add(1, "backward", position, elements, analytic)
         here = [float(abs(judgement.numerical)) for judgement, _, _ in elements]
-
-        def at(x: Array, position: int = position) -> Array:
-            return written.value([*wide[:position], x, *wide[position + 1 :]])
-
-        if here and not any(here) and same_far_away(at, wide[position]):
+        if here and not any(here) and rounding.ignores(position):
             report.notes.append(ignoring(report.name, position))
         sizes += [size for size in here if np.isfinite(size)]
     report.largest = (max(sizes),)

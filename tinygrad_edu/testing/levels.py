@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -62,6 +62,11 @@ class Level:
 def wide_of(like: Any) -> Any:
     """float64, or complex128 for complex numbers."""
     return np.complex128 if like.dtype.kind == "c" else np.float64
+
+
+def widened(arrays: Sequence[Array], chosen: Collection[int]) -> list[Array]:
+    """Copies of arrays, the chosen ones in double precision."""
+    return [a.astype(wide_of(a)) if i in chosen else a.copy() for i, a in enumerate(arrays)]
 
 
 def evaluate(f: Callable[..., Any], arrays: list[Array], chosen: list[int]) -> tuple[Tensor, list[Any]]:

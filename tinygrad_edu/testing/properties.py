@@ -18,6 +18,7 @@ from tinygrad_edu.registry import REGISTRY, Case, Kink, Operation
 from tinygrad_edu.signatures import split_signature
 from tinygrad_edu.tensor import Tensor, from_numpy
 from tinygrad_edu.testing.check import WATCHERS, check_gradients
+from tinygrad_edu.testing.differences import eps_of, shaken
 from tinygrad_edu.testing.lazy import hypothesis
 from tinygrad_edu.testing.report import GradientReport
 
@@ -194,12 +195,11 @@ def _rounding(example: Example, arrays: Sequence[Any], gradients: Sequence[Array
     """By how much gradients change with the last digits of the operands, in their own precision."""
     rng = np.random.default_rng(0)
     errors: list[Any] = [0.0] * len(gradients)
-
-    def shaken(x: Array) -> Tensor:
-        return Tensor((x * (1 + np.finfo(x.dtype).eps * rng.integers(-4, 5, x.shape))).astype(x.dtype), requires_grad=True)
-
     for _ in range(8):
-        moved = [a if x is None else shaken(x) for a, x in zip(example.arrays, arrays, strict=True)]
+        moved = [
+            a if x is None else Tensor(shaken(x, eps_of(x), rng), requires_grad=True)
+            for a, x in zip(example.arrays, arrays, strict=True)
+        ]
         example.call(moved).backward(weights)
         errors = [np.maximum(e, 2 * np.abs(a - b)) for e, a, b in zip(errors, _gradients(moved), gradients, strict=True)]
     return errors

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tinygrad_edu.testing.differences import eps_of, irregularity, largest, step_for
+from tinygrad_edu.testing.differences import eps_of, irregularity, largest, shaken, step_for
+from tinygrad_edu.testing.functions import same_far_away
 from tinygrad_edu.testing.verdicts import (
     ENOUGH,
     INCONCLUSIVE,
@@ -87,6 +88,16 @@ class Rounding:
         return np.asarray(self.level.value(self.wide))
 
     @cached_property
+    def function(self) -> Any:
+        """The function that is differentiated once or more to make the one of this order."""
+        return replace(self.level, order=1)
+
+    @cached_property
+    def result(self) -> Array:
+        """The terms of its value where we are."""
+        return np.asarray(self.function.value(self.wide))
+
+    @cached_property
     def noise(self) -> float:
         """What rounding can do to the value."""
         eps = eps_of(self.base)
@@ -102,11 +113,11 @@ class Rounding:
     @cached_property
     def neighbours(self) -> list[list[Array]]:
         """Gradients at inputs that differ in their last digits, of the given and of double precision."""
-        shaken = list(self.shaken(self.given, self.eps))
+        beside = list(self.shaken(self.given, self.eps))
         if self.precision:
-            shaken += self.shaken(self.wide, float(np.finfo(float).eps))
+            beside += self.shaken(self.wide, float(np.finfo(float).eps))
         with np.errstate(all="ignore"):
-            return [f.gradient(moved) for f, moved in shaken]
+            return [f.gradient(moved) for f, moved in beside]
 
     @cached_property
     def trails(self) -> list[list[list[Array]]]:
@@ -114,8 +125,7 @@ class Rounding:
         tell of rounding that other last digits do not change, as where all of these are rounded alike."""
         rng = np.random.default_rng(0)
         way = [rng.uniform(0.5, 1.5, a.shape) if i in self.chosen else None for i, a in enumerate(self.wide)]
-        function, found = replace(self.level, order=1), []
-        base = np.asarray(function.value(self.wide))
+        function, base, found = self.function, self.result, []
         digits = 16 * eps_of(base) * float(np.sum(np.abs(base)))
         for part in (1e-12, 1e-10, 1e-8, 1e-6):
             trail = [
@@ -135,6 +145,12 @@ class Rounding:
         with np.errstate(all="ignore"):
             return list(self.level.gradient(self.wide))
 
+    def ignores(self, position: int) -> bool:
+        """Whether nothing depends on an input."""
+        return same_far_away(
+            lambda x: self.level.value([*self.wide[:position], x, *self.wide[position + 1 :]]), self.wide[position]
+        )
+
     @cached_property
     def precision(self) -> str | None:
         """The dtype of the inputs, where that is not double precision."""
@@ -145,13 +161,9 @@ class Rounding:
         """The function and its inputs with other last digits. What that changes in a result is what rounding can do to it (the
         stochastic arithmetic of Vignes, 1978)."""
         rng = np.random.default_rng(0)
-
-        def shake(x: Array) -> Array:
-            return np.asarray(x * (1 + eps * rng.integers(-4, 5, x.shape)), x.dtype)
-
         for _ in range(NEIGHBOURS):
-            moved = [shake(a) if i in self.chosen else a for i, a in enumerate(arrays)]
-            yield replace(self.level, projection=shake(self.level.projection)), moved
+            moved = [shaken(a, eps, rng) if i in self.chosen else a for i, a in enumerate(arrays)]
+            yield replace(self.level, projection=shaken(self.level.projection, eps, rng)), moved
 
     def judge(self, line: Line, along: Callable[[Array], float], tolerance: Tolerance, closely: bool = True) -> Judgement:
         """The verdict on the gradient's slope along a line, which ``along`` computes from the gradient of an input."""
@@ -189,8 +201,7 @@ class Rounding:
     def negligible(self, line: Line, derivative: float) -> bool:
         """Whether a derivative of a higher order is so small that it would change no digit of the function if the input changed by
         all of its size. Numbers as small as that are lost in sums such as 1 − p, in every precision."""
-        value = replace(self.level, order=1).value(self.wide)
-        return bool(derivative * step_for(line.size) ** self.level.order <= self.eps * largest(value))
+        return bool(derivative * step_for(line.size) ** self.level.order <= self.eps * largest(self.result))
 
     @cached_property
     def numbers(self) -> Array:
