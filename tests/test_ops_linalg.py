@@ -1,5 +1,7 @@
 """Linear algebra beyond the property tests: conventions, degenerate matrices, results' types, messages."""
 
+import functools
+import itertools
 import warnings
 
 import numpy as np
@@ -289,6 +291,26 @@ def test_functions_of_a_matrix():
     assert assert_gradients(tg.expm, SQUARE / 4, order=3).compared >= 27
     assert tg.logm(tg.Tensor(a.astype(np.float32))).dtype == np.float32
     np.testing.assert_allclose(tg.sqrtm(tg.Tensor([[-4.0]])).numpy(), [[2j]])
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "c16"])
+def test_exponential_of_badly_scaled_matrices(dtype):
+    pytest.importorskip("scipy", reason="SciPy is not installed")
+    a, g, v = (np.array(x, dtype) for x in ([[0, -5e7], [0, 0]], [[1, 2], [-3, 1]], [[2, -1], [1, 3]]))
+
+    def series(a):  # which ends, for a² = 0: its second derivative has no term after the fifth power
+        powers = itertools.accumulate(range(1, 7), lambda term, k: term @ a / k, initial=np.eye(2))
+        return functools.reduce(lambda x, y: x + y, powers)
+
+    def second(f):
+        first = tg.grad(lambda a: (f(a) * g).real.sum())
+        return tg.grad(lambda a: (first(a) * v).real.sum())
+
+    expected = second(series)(tg.Tensor(a.astype("c16"))).numpy()
+    np.testing.assert_allclose(second(tg.expm)(tg.Tensor(a)).numpy(), expected, atol=1e-6 * np.abs(expected).max())
+    with warnings.catch_warnings(action="ignore"):  # far from a, numbers overflow
+        assert_gradients(tg.expm, np.array([[-0.2, 6e7], [0, 17]], dtype), order=2)
+        assert_gradients(tg.expm, np.array([[-1e-14, -5e7], [0, 0]], dtype), order=2)
 
 
 @pytest.mark.parametrize("f", [tg.sqrtm, tg.logm])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
 _expm = Lazy("scipy.linalg", "expm")
+_balance = Lazy("scipy.linalg", "matrix_balance")
 _sqrtm = Lazy("scipy.linalg", "sqrtm")
 _logm = Lazy("scipy.linalg", "logm")
 
@@ -30,6 +31,27 @@ def _derivative(function: Callable[[Any], Any], g: Any, a: Any) -> Any:
     upper = concatenate([a, g], axis=-1)
     lower = concatenate([a * 0, a], axis=-1)
     return function(concatenate([upper, lower], axis=-2))[..., :n, n:]
+
+
+def _in_double(function: Callable[[Array], Array], a: Array) -> Array:
+    """A function of matrices that has double precision inside: badly scaled ones lose more digits than single precision has."""
+    single = a.dtype.kind in "fc" and np.finfo(a.dtype).bits < 64
+    y = each(function, a.astype(np.result_type(a.dtype, np.float64)))
+    return quietly(y.astype, np.complex64 if y.dtype.kind == "c" else np.float32) if single else y
+
+
+def _balanced_expm(a: Array) -> Any:
+    """e^a = s e^b s⁻¹, where b = s⁻¹ a s has rows and columns of like norms (Ward, 1977).
+
+    SciPy halves a matrix until it is small and squares the exponential as often. The blocks of a derivative of a badly scaled
+    matrix lose all their digits so, and keep them where they are balanced.
+    """
+    if not a.size or not np.isfinite(a).all():
+        return _expm(a)
+    _, (s, _) = quietly(partial(_balance, a, permute=False, separate=True))  # which takes s for integers too, in passing
+    s = np.clip(s, 2.0**-500, 2.0**500)  # powers of two: what follows rounds nothing
+    ratio = s[:, None] / s
+    return _expm(a / ratio) * ratio
 
 
 def _series(a: Array) -> Array:
@@ -51,7 +73,8 @@ def _series(a: Array) -> Array:
 def expm(a: Array, /) -> Array:
     """y = 1 + a + a² / 2 + a³ / 6 + …        ∂L/∂a = the corner of expm([[aᵀ, g], [0, aᵀ]])
 
-    The exponential of square matrices in the last two axes, which `exp` of the elements is not. Computed by SciPy. Counterpart:
+    The exponential of square matrices in the last two axes, which `exp` of the elements is not. Computed by SciPy, in double
+    precision and of balanced matrices, so that derivatives of badly scaled ones keep their digits. Counterpart:
     ``scipy.linalg.expm``, ``torch.linalg.matrix_exp``.
 
     >>> import tinygrad_edu as tg
@@ -60,7 +83,7 @@ def expm(a: Array, /) -> Array:
             [0., 1.]])
     """
     require_square("expm", a)
-    return each(_expm, np.asarray(a))
+    return _in_double(_balanced_expm, np.asarray(a))
 
 
 expm.vjp(a=lambda g, a: _derivative(expm, g, a))
@@ -122,10 +145,7 @@ def logm(a: Array, /) -> Array:
             [0., 0.]])
     """
     require_square("logm", a)
-    a = np.asarray(a)
-    single = a.dtype in (np.float32, np.complex64)  # SciPy's result has double precision, and is checked for it
-    y = each(partial(quietly, _logm), a.astype(np.result_type(a.dtype, np.float64)))  # its estimate of a norm may overflow
-    return y.astype(np.complex64 if y.dtype.kind == "c" else np.float32) if single else y
+    return _in_double(partial(quietly, _logm), np.asarray(a))  # its estimate of a norm may overflow
 
 
 def _slope_of_logarithm(g: Any, a: Any) -> Any:
