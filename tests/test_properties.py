@@ -33,35 +33,37 @@ def test_every_operation_that_has_a_derivative_declares_where_to_test_it():
     assert [name for name, op in REGISTRY.items() if op.ours and op.cases and op.reference is None] == []
 
 
-@pytest.mark.parametrize("name", PROPERTIES)
 @every_case
-def test_property(operation, case, name):
-    """That of `property_test`, each property on its own."""
-    given(example=examples(operation, case))(PROPERTIES[name])()
+def test_properties(operation, case):
+    """Those of `property_test`, on the same calls: drawing them takes as long as most of the properties."""
+
+    @given(example=examples(operation, case))
+    def each_property(example):
+        for holds in PROPERTIES.values():
+            holds(example)
+        each_spelling(example)
+
+    each_property()
 
 
 WITH_OTHER_ARGUMENTS = ("reshape", "transpose")  # as methods they take lengths and axes one by one
 
 
-@every_case
-def test_every_spelling_is_the_same_operation(operation, case):
-    @given(example=examples(operation, case))
-    def each_spelling(example):
-        tensors = example.tensors()
-        expected = plain(example.call(tensors))
-        numpy = [theirs for theirs in operation.numpy if not isinstance(theirs, (np.ufunc, Lazy)) and takes(theirs, example)]
-        ufuncs = [theirs for theirs in operation.numpy if isinstance(theirs, np.ufunc) and not example.params]
-        scipy = [theirs for theirs in operation.numpy if isinstance(theirs, Lazy)]
-        ours = [getattr(tg, name) for name in (operation.name, *operation.aliases) if not name.startswith("_")]
-        if METHODS.get(operation.name) is operation.function and isinstance(tensors[0], tg.Tensor):
-            names = (operation.name, *operation.aliases)
-            ours += [getattr(tg.Tensor, name) for name in names if name not in WITH_OTHER_ARGUMENTS]
-        for spelling in [*numpy, *ufuncs, *scipy, *ours]:
-            y = example.call(tensors, spelling)
-            assert isinstance(y, tg.Tensor)
-            np.testing.assert_array_equal(plain(y), expected, err_msg=str(spelling))
-
-    each_spelling()
+def each_spelling(example):
+    """Every name of an operation, here, in NumPy and in SciPy, is the same operation."""
+    operation, tensors = example.operation, example.tensors()
+    expected = plain(example.call(tensors))
+    numpy = [theirs for theirs in operation.numpy if not isinstance(theirs, (np.ufunc, Lazy)) and takes(theirs, example)]
+    ufuncs = [theirs for theirs in operation.numpy if isinstance(theirs, np.ufunc) and not example.params]
+    scipy = [theirs for theirs in operation.numpy if isinstance(theirs, Lazy)]
+    ours = [getattr(tg, name) for name in (operation.name, *operation.aliases) if not name.startswith("_")]
+    if METHODS.get(operation.name) is operation.function and isinstance(tensors[0], tg.Tensor):
+        names = (operation.name, *operation.aliases)
+        ours += [getattr(tg.Tensor, name) for name in names if name not in WITH_OTHER_ARGUMENTS]
+    for spelling in [*numpy, *ufuncs, *scipy, *ours]:
+        y = example.call(tensors, spelling)
+        assert isinstance(y, tg.Tensor)
+        np.testing.assert_array_equal(plain(y), expected, err_msg=str(spelling))
 
 
 def takes(theirs, example):
