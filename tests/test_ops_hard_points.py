@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.ops import indexing, loss
-from tinygrad_edu.ops.special import _ratio
+from tinygrad_edu.ops.error_function import _ratio
 
 inf, nan = math.inf, math.nan
 

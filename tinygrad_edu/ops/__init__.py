@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the same names, for readers that do not run the code
     from tinygrad_edu.ops.differences import *
     from tinygrad_edu.ops.eigenvalues import *
     from tinygrad_edu.ops.entropy import *
+    from tinygrad_edu.ops.error_function import *
     from tinygrad_edu.ops.exponential import *
     from tinygrad_edu.ops.factorials import *
     from tinygrad_edu.ops.filling import *

@@ -14,10 +14,10 @@ import numpy as np
 from tinygrad_edu.errors import ArgumentError, DTypeError
 from tinygrad_edu.floating import quietly
 from tinygrad_edu.ops.arithmetic import abs
+from tinygrad_edu.ops.error_function import density, ndtr
 from tinygrad_edu.ops.exponential import exp
 from tinygrad_edu.ops.hyperbolic import tanh
 from tinygrad_edu.ops.select import clip, where
-from tinygrad_edu.ops.special import density, ndtr
 from tinygrad_edu.primitive import primitive
 from tinygrad_edu.registry import Case, Kink, Lazy, composite, reals
 
