@@ -13,7 +13,10 @@ import tinygrad_edu as tg
 from tinygrad_edu.errors import ArgumentError, DTypeError, MissingError, ShapeError
 from tinygrad_edu.registry import REGISTRY, Lazy
 
-FAMILIES = ("activation", "rectifiers", "loss", "special", "factorials", "incomplete", "bessel", "bessel_second_kind")
+FAMILIES = (
+    *("activation", "rectifiers", "loss", "special", "error_function"),
+    *("factorials", "incomplete", "bessel", "bessel_second_kind"),
+)
 OURS = {name: op for name, op in REGISTRY.items() if op.function.__module__.rpartition(".")[2] in FAMILIES}
 ACTIVATIONS = [
     *("sigmoid", "log_sigmoid", "softplus", "relu", "silu", "mish", "gelu", "softsign", "elu", "celu", "selu"),
