@@ -37,7 +37,7 @@ def _in_double(function: Callable[[Array], Array], a: Array) -> Array:
     """A function of matrices that has double precision inside: badly scaled ones lose more digits than single precision has."""
     single = a.dtype.kind in "fc" and np.finfo(a.dtype).bits < 64
     y = each(function, a.astype(np.result_type(a.dtype, np.float64)))
-    return quietly(y.astype, np.complex64 if y.dtype.kind == "c" else np.float32) if single else y
+    return y.astype(np.complex64 if y.dtype.kind == "c" else np.float32) if single else y
 
 
 def _balanced_expm(a: Array) -> Any:
