@@ -249,6 +249,12 @@ def test_a_point_with_neither_a_slope_nor_a_kink(beside):
     assert (report.counts["match"], report.inconclusive) == (1, 1)
 
 
+@pytest.mark.parametrize("seed", [1, 8, 10, 12])
+def test_long_steps_that_pass_by_a_pole(seed):
+    z = np.array([7.356e-09 + 9.874e-09j])  # over steps of its size, a change of 6e-14 log z is a few digits of 1
+    assert check_gradients(lambda z: tg.power(z, 5.9387908805662353e-14j), z, order=1, seed=seed).ok
+
+
 def test_tiny_derivatives_whose_products_underflow():
     sigmoid = lambda x: 1 / (1 + tg.exp(-x))
     report = check_gradients(sigmoid, np.array([-373.0]), order=1, modes=("vjp",))

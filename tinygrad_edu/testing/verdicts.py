@@ -232,7 +232,8 @@ def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) 
         return Judgement(INCONCLUSIVE, analytic, analytic, np.inf, reason)
     with np.errstate(all="ignore"):
         lengths = list(dict.fromkeys([size, 1.0, 1e-2 * size, 1e-4 * size]))
-        found = sorted([curve.slope(length, "ridders") for length in lengths], key=lambda e: e.error)
+        own, *others = [curve.slope(length, "ridders") for length in lengths]
+        found = sorted([own, *others], key=lambda e: e.error)
         sharp = _sharpness(found, analytic, tolerance)
         for value, error in found:
             if error <= sharp and tolerance.settles(analytic, value, error):
@@ -268,6 +269,9 @@ def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) 
         return Judgement(MISMATCH, analytic, *(found[0] if kink else left), reason)
     if turning and not kink:  # f turns beside this point, not at it: what longer steps say is of no account
         found = []
+    elif size < STEP and error > 0.1 * abs(value) and tolerance.covers(analytic, *own):  # as of z^p at a small z, for a tiny p
+        reason = f"over steps of x's own size rounding hides it: {own.value:.2g} ± {own.error:.2g}. Longer ones may pass by a pole"
+        return Judgement(INCONCLUSIVE, analytic, value, error, reason)
     return _unsettled(sorted([*found, *finer], key=lambda side: side.error), analytic, tolerance)
 
 
