@@ -4,21 +4,12 @@ import re
 
 import numpy as np
 import pytest
+from sample_arrays import in_one_place, normal
 
 from tinygrad_edu.errors import ArgumentError, NumericalError, ShapeError
 from tinygrad_edu.testing import check_function, check_layer
 
 special = pytest.importorskip("scipy.special")
-
-
-def normal(*shape, dtype="f8"):
-    return np.random.default_rng(sum(shape)).normal(size=shape).astype(dtype)
-
-
-def in_one_place(array, factor):
-    array = array.copy()
-    array.reshape(-1)[-1] *= factor
-    return array
 
 
 INDEX = np.array([0, 2, 2, 1])

@@ -1,6 +1,5 @@
 """Linear algebra beyond the property tests: conventions, degenerate matrices, results' types, messages."""
 
-import functools
 import itertools
 import warnings
 
@@ -299,8 +298,7 @@ def test_exponential_of_badly_scaled_matrices(dtype):
     a, g, v = (np.array(x, dtype) for x in ([[0, -5e7], [0, 0]], [[1, 2], [-3, 1]], [[2, -1], [1, 3]]))
 
     def series(a):  # which ends, for a² = 0: its second derivative has no term after the fifth power
-        powers = itertools.accumulate(range(1, 7), lambda term, k: term @ a / k, initial=np.eye(2))
-        return functools.reduce(lambda x, y: x + y, powers)
+        return sum(itertools.accumulate(range(1, 7), lambda term, k: term @ a / k, initial=np.eye(2)))
 
     def second(f):
         first = tg.grad(lambda a: (f(a) * g).real.sum())

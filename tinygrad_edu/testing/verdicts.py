@@ -232,8 +232,8 @@ def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) 
         return Judgement(INCONCLUSIVE, analytic, analytic, np.inf, reason)
     with np.errstate(all="ignore"):
         lengths = list(dict.fromkeys([size, 1.0, 1e-2 * size, 1e-4 * size]))
-        own, *others = [curve.slope(length, "ridders") for length in lengths]
-        found = sorted([own, *others], key=lambda e: e.error)
+        slopes = [curve.slope(length, "ridders") for length in lengths]
+        own, found = slopes[0], sorted(slopes, key=lambda e: e.error)
         sharp = _sharpness(found, analytic, tolerance)
         for value, error in found:
             if error <= sharp and tolerance.settles(analytic, value, error):
@@ -270,7 +270,7 @@ def _closely(curve: _Curve, size: float, analytic: float, tolerance: Tolerance) 
     if turning and not kink:  # f turns beside this point, not at it: what longer steps say is of no account
         found = []
     elif size < STEP and error > 0.1 * abs(value) and tolerance.covers(analytic, *own):  # as of z^p at a small z, for a tiny p
-        reason = f"over steps of x's own size rounding hides it: {own.value:.2g} ± {own.error:.2g}. Longer ones may pass by a pole"
+        reason = f"rounding hides it over steps of x's size: {own.value:.2g} ± {own.error:.2g}, and longer ones may pass by a pole"
         return Judgement(INCONCLUSIVE, analytic, value, error, reason)
     return _unsettled(sorted([*found, *finer], key=lambda side: side.error), analytic, tolerance)
 
