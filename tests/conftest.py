@@ -1,6 +1,7 @@
 """Hypothesis profiles, the shared data that some tests read, and the browser that some look at pages in."""
 
 import os
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -24,6 +25,14 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder `shared` with MNIST's test digits does not stand beside the repository")
     return folder
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C is heard, here and in processes that are started: what a shell runs in the background is made deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

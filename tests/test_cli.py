@@ -252,6 +252,7 @@ def start(*arguments: str, cwd: Path, **options) -> subprocess.Popen[str]:
 
 
 @unix_only
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c(tmp_path):
     with start("demo", "--epochs", "100000", cwd=tmp_path) as process:
         while not process.stdout.readline().startswith("    1"):

@@ -80,6 +80,7 @@ def test_a_prolonged_run_is_the_same_as_a_long_one(tmp_path, capsys):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as Unix has them")
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     command = [sys.executable, "-m", "tinygrad_edu", "train", "--data", "moons", "--epochs", "100000", "--out", "run"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

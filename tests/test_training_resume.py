@@ -132,6 +132,7 @@ def _compare(result, uninterrupted, seed):
 
 
 @unix_only
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_saves_after_the_step_under_way(tmp_path, uninterrupted):
     with start(tmp_path / "run.npz", tmp_path / "end.npz", 1_000_000) as process:
         process.stdout.readline()
@@ -148,6 +149,7 @@ def test_ctrl_c_saves_after_the_step_under_way(tmp_path, uninterrupted):
 
 
 @unix_only
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_in_this_process(tmp_path, uninterrupted):
     from tinygrad_edu.training.interrupt import Interruption
 
