@@ -14,7 +14,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,8 +22,7 @@ for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ[variable] = THREADS
 
 import numpy as np
-
-Step = Callable[[], object]
+from turns import Step, duel
 
 
 def library(ours: bool) -> tuple[object, Callable[[np.ndarray], object], dict[str, object]]:
@@ -96,26 +94,6 @@ LIMITS = {"cnn": 3.0, "transformer": 1.5, "lstm": 1.5}
 MEMORY_LIMIT = 1.3
 
 
-def seconds(step: Step, times: int) -> float:
-    start = time.perf_counter()
-    for _ in range(times):
-        step()
-    return (time.perf_counter() - start) / times
-
-
-def duel(name: str, times: int = 3, rounds: int = 30) -> tuple[float, float, float]:
-    """(our time, their time, ratio): medians over rounds in which both run."""
-    ours, theirs = MODELS[name](True), MODELS[name](False)
-    for step in (ours, theirs):
-        seconds(step, times)
-    rows = [(seconds(ours, times), seconds(theirs, times)) for _ in range(rounds)]
-    return (
-        statistics.median(a for a, _ in rows),
-        statistics.median(b for _, b in rows),
-        statistics.median(a / b for a, b in rows),
-    )
-
-
 # ---------------------------------------------------------------------------------------------------------------- memory
 
 
@@ -158,7 +136,7 @@ def main() -> int:
     over = 0
     print(f"{'':50}{'ours':>10}{'theirs':>10}{'ratio':>8}{'limit':>8}")
     for name, title in TITLES.items():
-        a, b, ratio = duel(name)
+        a, b, ratio = duel(MODELS[name](True), MODELS[name](False), 30, (3, 3))
         over += ratio > LIMITS[name]
         late = "  over" if ratio > LIMITS[name] else ""
         print(f"{title:50}{a * 1e3:8.2f}ms{b * 1e3:8.2f}ms{ratio:8.2f}{LIMITS[name]:8.2f}{late}", flush=True)

@@ -9,20 +9,16 @@ ratio within a round. float32 throughout.
 
 import argparse
 import os
-import statistics
 import sys
-import time
-from collections.abc import Callable
 
 THREADS = os.environ.setdefault("BENCHMARK_THREADS", "2")
 for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ[variable] = THREADS
 
 import numpy as np
+from turns import Step, duel, filling
 
 import tinygrad_edu as tg
-
-Step = Callable[[], object]
 
 NETS = {
     "784-50-10": [(50, 784), (50,), (10, 50), (10,)],
@@ -49,24 +45,6 @@ def contestants(kind: str, shapes: list[tuple[int, ...]]) -> tuple[Step, Step]:
     return getattr(tg.optim, kind)(ours, lr=1e-3).step, getattr(torch.optim, kind)(theirs, lr=1e-3).step
 
 
-def seconds(step: Step, times: int) -> float:
-    start = time.perf_counter()
-    for _ in range(times):
-        step()
-    return (time.perf_counter() - start) / times
-
-
-def duel(ours: Step, theirs: Step, rounds: int = 30) -> tuple[float, float, float]:
-    """(our time, their time, ratio): medians over rounds in which both run, for about 10 ms each."""
-    times = [max(1, round(0.01 / max(seconds(step, 3), 1e-6))) for step in (ours, theirs)]
-    rows = [(seconds(ours, times[0]), seconds(theirs, times[1])) for _ in range(rounds)]
-    return (
-        statistics.median(a for a, _ in rows),
-        statistics.median(b for _, b in rows),
-        statistics.median(a / b for a, b in rows),
-    )
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--check", action="store_true", help="exit with 1 where a figure is over its limit")
@@ -80,7 +58,8 @@ def main() -> int:
     print(f"{'':30}{'ours':>10}{'theirs':>10}{'ratio':>8}{'limit':>8}")
     for kind, limit in LIMITS.items():
         for net, shapes in NETS.items():
-            a, b, ratio = duel(*contestants(kind, shapes))
+            ours, theirs = contestants(kind, shapes)
+            a, b, ratio = duel(ours, theirs, 30, (filling(ours), filling(theirs)))
             late = limit is not None and ratio > limit
             over += late
             limit_text = "" if limit is None else f"{limit:8.2f}"

@@ -20,6 +20,7 @@ for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
 import numpy as np
+from turns import Step, duel, medians
 
 import tinygrad_edu as tg
 
@@ -27,22 +28,6 @@ try:
     import torch
 except ImportError:
     torch = None
-
-
-def seconds(f: Callable[[], object], times: int) -> float:
-    start = time.perf_counter()
-    for _ in range(times):
-        f()
-    return (time.perf_counter() - start) / times
-
-
-def duel(ours: Callable[[], object], theirs: Callable[[], object], times: int, rounds: int = 200) -> tuple[float, float, float]:
-    """(our time, their time, ratio): medians over rounds in which both run."""
-    for f in (ours, theirs):
-        seconds(f, times)
-    rows = [(seconds(ours, times), seconds(theirs, times)) for _ in range(rounds)]
-    ratios = [a / b for a, b in rows]
-    return statistics.median(a for a, _ in rows), statistics.median(b for _, b in rows), statistics.median(ratios)
 
 
 # --------------------------------------------------------------------------------------- a 784-50-10 step, batch 100, float32
@@ -59,7 +44,7 @@ START = [
 LR = 0.1
 
 
-def numpy_step() -> Callable[[], object]:
+def numpy_step() -> Step:
     """The step as one writes it by hand: forward, stable softmax, the derivatives worked out on paper."""
     w1, b1, w2, b2 = [p.copy() for p in START]
     rows = np.arange(len(X))
@@ -81,7 +66,7 @@ def numpy_step() -> Callable[[], object]:
     return step
 
 
-def our_step() -> Callable[[], object]:
+def our_step() -> Step:
     parameters = [tg.Tensor(p, requires_grad=True) for p in START]
     w1, b1, w2, b2 = parameters
     optimizer = tg.optim.SGD(parameters, lr=LR)
@@ -97,7 +82,7 @@ def our_step() -> Callable[[], object]:
     return step
 
 
-def torch_step() -> Callable[[], object]:
+def torch_step() -> Step:
     parameters = [torch.tensor(p, requires_grad=True) for p in START]
     w1, b1, w2, b2 = parameters
     optimizer = torch.optim.SGD(parameters, lr=LR)
@@ -116,7 +101,7 @@ def torch_step() -> Callable[[], object]:
 # ----------------------------------------------------------------------------------------- 100 multiplications of 10 numbers
 
 
-def chain(x: object, w: object, one: object) -> Callable[[], object]:
+def chain(x: object, w: object, one: object) -> Step:
     def step() -> object:
         y = x
         for _ in range(100):
@@ -128,11 +113,11 @@ def chain(x: object, w: object, one: object) -> Callable[[], object]:
     return step
 
 
-def our_chain() -> Callable[[], object]:
+def our_chain() -> Step:
     return chain(tg.Tensor(np.ones(10), requires_grad=True), tg.Tensor(np.ones(10), requires_grad=True), np.ones(10))
 
 
-def torch_chain() -> Callable[[], object]:
+def torch_chain() -> Step:
     make = lambda grad: torch.ones(10, dtype=torch.float64, requires_grad=grad)
     return chain(make(True), make(True), make(False))
 
@@ -157,8 +142,7 @@ def long_chain(rounds: int = 5) -> tuple[float, float, float]:
     for _ in range(rounds):
         short = statistics.median(seconds_per_add(10_000) for _ in range(20))
         rows.append((seconds_per_add(1_000_000), short))
-    ratios = [a / b for a, b in rows]
-    return statistics.median(a for a, _ in rows), statistics.median(b for _, b in rows), statistics.median(ratios)
+    return medians(rows)
 
 
 # ------------------------------------------------------------------------------------------------------------------ import
@@ -173,12 +157,7 @@ def import_seconds(module: str) -> float:
 
 def imports(rounds: int = 15) -> tuple[float, float, float]:
     import_seconds("tinygrad_edu")  # compiles it
-    rows = [(import_seconds("tinygrad_edu"), import_seconds("numpy")) for _ in range(rounds)]
-    return (
-        statistics.median(a for a, _ in rows),
-        statistics.median(b for _, b in rows),
-        statistics.median(a / b for a, b in rows),
-    )
+    return medians([(import_seconds("tinygrad_edu"), import_seconds("numpy")) for _ in range(rounds)])
 
 
 def main() -> int:
@@ -188,12 +167,12 @@ def main() -> int:
     if torch is not None:
         torch.set_num_threads(1)
     figures: list[tuple[str, float, Callable[[], tuple[float, float, float]]]] = [
-        ("784-50-10 step, batch 100, float32 / NumPy by hand", 1.25, lambda: duel(our_step(), numpy_step(), 10)),
+        ("784-50-10 step, batch 100, float32 / NumPy by hand", 1.25, lambda: duel(our_step(), numpy_step(), 200, (10, 10))),
     ]
     if torch is not None:
         figures += [
-            ("784-50-10 step, batch 100, float32 / PyTorch", 0.85, lambda: duel(our_step(), torch_step(), 10)),
-            ("100 multiplications of 10 numbers / PyTorch", 0.7, lambda: duel(our_chain(), torch_chain(), 5)),
+            ("784-50-10 step, batch 100, float32 / PyTorch", 0.85, lambda: duel(our_step(), torch_step(), 200, (10, 10))),
+            ("100 multiplications of 10 numbers / PyTorch", 0.7, lambda: duel(our_chain(), torch_chain(), 200, (5, 5))),
         ]
     figures += [
         ("an add in a chain of 1,000,000 / in one of 10,000", 1.5, long_chain),
