@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, TypeVar, overload
 
 INSIDE = __name__.partition(".")[0] + "."  # how the names of this library's modules begin
@@ -31,10 +31,15 @@ P = TypeVar("P", bound=Place)
 def caller() -> Place: ...
 @overload
 def caller(kind: type[P], inside: int = 1) -> P: ...
-def caller(kind: Any = Place, inside: int = 1) -> Any:
-    """Where the user's program is: the innermost frame outside this library. The last few calls are known to be ``inside``."""
+@overload
+def caller(*, called_by: CodeType | None) -> Place | None: ...
+def caller(kind: Any = Place, inside: int = 1, called_by: CodeType | None = None) -> Any:
+    """Where the user's program is: the innermost frame outside this library. The last few calls are known to be ``inside``. Of a
+    function that is ``called_by`` code of this library, a frame of that function: None if all of it is this library's."""
     inner = sys._getframe(inside)
     frame: FrameType | None = inner
     while frame is not None and frame.f_globals.get("__name__", "").startswith(INSIDE):
+        if frame.f_code is called_by:
+            return None
         frame = frame.f_back
     return kind(frame or inner)

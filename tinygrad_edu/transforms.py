@@ -23,8 +23,8 @@ from tinygrad_edu.tree import is_node, leaves, mapped, paired, parts_of, rebuilt
 
 
 def name_of(f: Callable[..., Any]) -> str:
-    """What to call a function in a message."""
-    return getattr(f, "__name__", None) or repr(f)
+    """What to call a function in a message; of an object that can be called, its class."""
+    return name_of(f.func) if isinstance(f, functools.partial) else getattr(f, "__name__", type(f).__name__)
 
 
 def variable(value: Any, who: str) -> Any:

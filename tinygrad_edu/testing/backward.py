@@ -148,7 +148,7 @@ def unexplained(
         saved = record.node.saved if isinstance(record.node.saved, tuple) else ()
         for array, then in zip(saved[1:], record.arrays, strict=False):
             if isinstance(array, np.ndarray) and not np.array_equal(array, then, equal_nan=array.dtype.kind in "fc"):
-                yield f"an operand of {record.op.name} was changed in place after {record.place} used it: compute with a copy"
+                yield f"an operand of {record.label} was changed in place after it was used: compute with a copy"
                 return
     wide = [a.astype(np.result_type(a.dtype, float)) if i in chosen else a for i, a in enumerate(arrays)]
     try:

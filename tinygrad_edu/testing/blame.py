@@ -34,18 +34,19 @@ SHOWN = 4  # culprits, and calls of each, that a report writes out
 class Culprit:
     """One operand of one recorded operation, by which its derivative is wrong.
 
-    ``rule`` and ``call`` are places, a file and a line: of the text of the rule, and of the call in the user's program. ``shape``
-    is the result's, ``shapes`` are the operands'. The numbers are those of the element ``index`` that differs most, in the gradient
-    of the result's sum with random weights. At order 2 it is the rule itself whose derivative is wrong, and they are slopes along a
-    random direction. ``inside`` says where an operation is that the graph does not show: in an opaque call, or in another's rule;
-    ``node`` is what is red in the picture.
+    ``rule`` and ``call`` are places, a file and a line: of the text of the rule, and of the call in the function that is checked.
+    ``call`` is None where none of the user's code calls it: the operation is itself that function, or in one of this library's.
+    ``shape`` is the result's, ``shapes`` are the operands'. The numbers are those of the element ``index`` that differs most, in
+    the gradient of the result's sum with random weights. At order 2 it is the rule itself whose derivative is wrong, and they are
+    slopes along a random direction. ``inside`` says where an operation is that the graph does not show: in an opaque call, or in
+    another's rule; ``node`` is what is red in the picture.
     """
 
     op: str
     operand: str
     formula: str
     rule: str
-    call: str
+    call: str | None
     shape: tuple[int, ...]
     shapes: tuple[tuple[int, ...], ...]
     order: int = 1
@@ -131,7 +132,7 @@ def _described(group: list[Culprit]) -> Iterator[str]:
     yield f"  rule at   {first.rule}"
     for culprit in group[:SHOWN]:
         shapes = ", ".join(map(str, culprit.shapes))
-        yield f"  called at {culprit.call}, {shapes} → {culprit.shape}"
+        yield f"  called {f'at {culprit.call},' if culprit.call else 'with'} {shapes} → {culprit.shape}"
     if len(group) > SHOWN:
         yield f"  and {len(group) - SHOWN} more calls"
     if np.isfinite(first.numerical):
@@ -246,7 +247,7 @@ class _Search:
             if complaint.wrong:
                 self.accuse(record, around, complaint.position, mistake=complaint.reason)
             else:
-                self.note(f"{record.op.name} is not judged, at {record.place}: {complaint.reason}")
+                self.note(f"{record.label} is not judged: {complaint.reason}")
             return complaint.wrong
         cotangent = None if record.determined else self.cotangents.get(record.node)
         if not record.determined and cotangent is None:
@@ -261,7 +262,7 @@ class _Search:
             if not wrong and order > 1 and record.determined and record.op.orders > 1:
                 return self.look_at_rules(record, around, order)
         except TinygradError as error:
-            self.note(f"{record.op.name} is not judged, at {record.place}: {type(error).__name__}: {str(error).splitlines()[0]}")
+            self.note(f"{record.label} is not judged: {type(error).__name__}: {str(error).splitlines()[0]}")
             return False
         return bool(wrong)
 
@@ -273,8 +274,8 @@ class _Search:
         found = [(variable, compare(it, [variable], self.rng)) for variable in everything]
         for variable, comparison in found:
             if comparison.verdict == INCONCLUSIVE:
-                name = f"{record.op.name} by {record.operand(record.positions[variable])}"
-                self.note(f"{name} is not judged, at {record.place}: no difference quotient settles it there")
+                operand = record.operand(record.positions[variable])
+                self.note(f"∂/∂{operand} of {record.label} is not judged: no difference quotient settles it there")
         return [(variable, comparison) for variable, comparison in found if comparison.verdict == MISMATCH]
 
     def look_at_rules(self, record: Record, around: Record, order: int) -> bool:
@@ -316,7 +317,7 @@ class _Search:
             "forward" if position is None else record.operand(position),
             "" if record.source else op.formula,
             place_of(function),
-            str(record.place if inside else around.place),
+            str(call) if (call := record.place if inside else around.place) else None,
             record.node.shape,
             tuple(np.shape(a) for a in record.arrays[: len(record.node.inputs)]),
             order,

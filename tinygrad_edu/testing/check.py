@@ -25,7 +25,7 @@ from tinygrad_edu.testing.verdicts import (
     Tolerance,
     direction,
 )
-from tinygrad_edu.transforms import jvp
+from tinygrad_edu.transforms import jvp, name_of
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -144,7 +144,7 @@ class _Check:
 
     def __init__(self, f: Any, inputs: Sequence[Any], order: int, rtol: float | None, atol: float | None, seed: int) -> None:
         self.f = f
-        self.name = getattr(f, "__name__", "f")
+        self.name = name_of(f)
         self.given = inputs
         self.found: Any = None  # whom to blame
         self.wrong_order = 1

@@ -6,10 +6,11 @@ compute from the same rules, and differently, is the engine's fault; one that bo
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import SimpleNamespace
+from types import CodeType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,13 +42,15 @@ class Records:
 
     def __init__(self) -> None:
         self.found: dict[Node, Record] = {}
+        self.by: CodeType | None = None  # whose block it is
 
     def listening(self) -> mode:
-        """A block whose operations are noted."""
+        """A block whose operations are noted. The caller of the code that opens it is no part of what runs in it."""
+        self.by = sys._getframe(1).f_code
         return mode(on_record=self._note)
 
     def _note(self, node: Node, y: Any, arrays: tuple[Any, ...]) -> None:
-        place = caller()
+        place = caller(called_by=self.by)
         for position, _ in node.active:  # nobody is told of the node through which a broadcast operand enters
             through = node.inputs[position]
             if isinstance(through, Node) and through not in self.found and through.op.name == "broadcast_to":
@@ -57,9 +60,10 @@ class Records:
 
 
 class Record:
-    """One recorded operation: its node, its result, its operands (and residuals) as they were, and the line that called it."""
+    """One recorded operation: its node, its result, its operands (and residuals) as they were, and the line that called it, if one
+    of the user's function did."""
 
-    def __init__(self, node: Node, y: Any, arrays: tuple[Any, ...], place: Place) -> None:
+    def __init__(self, node: Node, y: Any, arrays: tuple[Any, ...], place: Place | None) -> None:
         self.node, self.y, self.arrays, self.place = node, y, arrays, place
         self.op: Primitive = node.op
         call = node.params.get("call")
@@ -73,6 +77,11 @@ class Record:
         """Whether any cotangent will do. Eigenvectors, for instance, are determined up to a factor: of them, only losses that do
         not depend on it have a derivative. Their cases say so."""
         return not any(case.after for case in self.op.cases)
+
+    @property
+    def label(self) -> str:
+        """The operation's name, and where it was called."""
+        return self.op.name if self.place is None else f"{self.op.name} at {self.place}"
 
     def operand(self, position: int) -> str:
         """The operand's name."""

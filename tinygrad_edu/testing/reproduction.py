@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from types import FunctionType
@@ -12,6 +13,7 @@ import numpy as np
 
 from tinygrad_edu.definitions import definition_of
 from tinygrad_edu.registry import FUNCTIONS
+from tinygrad_edu.transforms import name_of
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -61,10 +63,13 @@ def _happens(wrong: Callable[[Sequence[Any]], bool], inputs: Sequence[Any]) -> b
 
 def _written(function: Any, otherwise: str) -> tuple[str, str]:
     """What a function is called in the program, and the line that says so, if one is needed."""
-    name = getattr(function, "__name__", "")
+    name: str = getattr(function, "__name__", "")
     if name.isidentifier():
         if FUNCTIONS.get(name) is function:
             return f"tg.{name}", ""
+        if inspect.ismethod(function):
+            owner: Any = function.__self__
+            return name, f"{name} = ...  # {name_of(owner)}.{name}"
         module = sys.modules.get(getattr(function, "__module__", None) or "")
         known = module is not None and getattr(module, name, None) is function and module.__name__ != "__main__"
         return name, f"from {module.__name__} import {name}" if known and module is not None else ""
@@ -72,7 +77,7 @@ def _written(function: Any, otherwise: str) -> tuple[str, str]:
     text = ast.unparse(definition) if isinstance(definition, ast.Lambda) else ""
     if 0 < len(text) <= LONG:
         return otherwise, f"{otherwise} = {text}"
-    return otherwise, f"{otherwise} = ...  # your function"
+    return otherwise, f"{otherwise} = ...  # your {name_of(function).strip('<>')}"
 
 
 # ------------------------------------------------------------------------------------------------------------------ arrays
