@@ -283,6 +283,8 @@ def test_arguments_that_are_ignored_are_named():
     assert "it ignores its argument" in check_gradients(hidden, [1.0, 2.0]).notes[0]
     assert "it ignores its argument" in str(check_gradients(hidden, [1.0, 2.0]))
     assert not check_gradients(lambda x: tg.sum(x > 0) + 0 * x.sum(), [1.0, -2.0]).notes  # a step function
+    assert not check_gradients(lambda a, b: a * b, 0.0, 0.0).notes  # each hides the other
+    assert "gradient of input 1 is 0" in check_gradients(lambda a, b: a + 0 * b, 0.0, 0.0).notes[0]
 
 
 def test_an_input_that_is_written_to_is_named():

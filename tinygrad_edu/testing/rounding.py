@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -146,10 +146,14 @@ class Rounding:
             return list(self.level.gradient(self.wide))
 
     def ignores(self, position: int) -> bool:
-        """Whether nothing depends on an input."""
-        return same_far_away(
-            lambda x: self.level.value([*self.wide[:position], x, *self.wide[position + 1 :]]), self.wide[position]
-        )
+        """Whether nothing depends on an input, with other numbers for the rest, too: in x y, a y of 0 hides x."""
+        rng = np.random.default_rng(1)
+        elsewhere = [x + (1 + np.abs(x)) * rng.random(x.shape) if i in self.chosen else x for i, x in enumerate(self.wide)]
+
+        def alone(rest: list[Array], x: Array) -> Any:
+            return self.level.value([*rest[:position], x, *rest[position + 1 :]])
+
+        return all(same_far_away(partial(alone, rest), self.wide[position]) for rest in (self.wide, elsewhere))
 
     @cached_property
     def precision(self) -> str | None:
