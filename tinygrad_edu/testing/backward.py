@@ -12,6 +12,7 @@ from tinygrad_edu import engine
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.graph import Cut, Variable, as_variable, enable_grad, no_grad
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.testing.inputs import tensors_of
 from tinygrad_edu.testing.pullbacks import Pullback, compare, weights
 from tinygrad_edu.testing.records import Record, Records, chain_rule
 from tinygrad_edu.testing.suspects import likely_mistake
@@ -28,7 +29,7 @@ class Run:
     def __init__(self, f: Callable[..., Any], arrays: Sequence[Array], chosen: Sequence[int]) -> None:
         self.records = Records()
         with enable_grad(), self.records.listening():
-            tensors = [Tensor(array, requires_grad=i in chosen) for i, array in enumerate(arrays)]
+            tensors = tensors_of(arrays, chosen)
             y = f(*tensors)
         self.leaves = [tensors[i]._node for i in chosen]
         self.outputs = [t for t in tensors_in(y, f"blame: {name_of(f)}") if t.dtype.kind in "fc"]
@@ -152,12 +153,12 @@ def unexplained(
                 return
     wide = [a.astype(np.result_type(a.dtype, float)) if i in chosen else a for i, a in enumerate(arrays)]
     try:
-        here = run if all(a.dtype == b.dtype for a, b in zip(arrays, wide, strict=True)) else Run(f, wide, chosen)
+        here = run if all(arrays[i].dtype == wide[i].dtype for i in chosen) else Run(f, wide, chosen)
 
         def forward(values: Sequence[Any]) -> Array:
             moved = dict(zip(chosen, values, strict=True))
             with no_grad():
-                y = f(*[Tensor(moved.get(i, a)) for i, a in enumerate(wide)])
+                y = f(*tensors_of([moved.get(i, a) for i, a in enumerate(wide)], ()))
             return _joined(tensors_in(y, f"blame: {name_of(f)}"))
 
         def pull(g: Any) -> list[Any]:

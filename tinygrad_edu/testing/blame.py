@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, TinygradError
-from tinygrad_edu.graph import Node, Variable
+from tinygrad_edu.graph import Node
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.testing.backward import Run, engine_fault, unexplained
+from tinygrad_edu.testing.inputs import as_input, differentiable, kinds_of
 from tinygrad_edu.testing.pullbacks import Comparison, Pullback, compare, worst_element
 from tinygrad_edu.testing.records import Record, chain_rule, place_of
 from tinygrad_edu.testing.verdicts import INCONCLUSIVE, MISMATCH
@@ -153,7 +154,7 @@ def blame(f: Callable[..., Any], *inputs: Any, order: int = 1, seed: int = 0, se
     Parameters
     ----------
     f: takes tensors and returns a tensor, or several, nested in any way.
-    inputs: arrays, numbers or tensors. The floating ones are differentiated.
+    inputs: arrays, numbers or tensors. The floating ones are differentiated, others are passed on.
     order: 2 also differentiates the rules: one may be right as a number and lose its own derivative. Above, what the rules use is
         looked at in its turn.
     seed: of the random directions.
@@ -188,10 +189,10 @@ class _Search:
         self.f, self.order = f, order
         self.until = time.monotonic() + seconds
         self.rng = np.random.default_rng(seed)
-        self.arrays = [x._data if isinstance(x, Variable) else np.asarray(x) for x in inputs]
-        self.chosen = [i for i, array in enumerate(self.arrays) if array.dtype.kind in "fc"]
+        self.arrays = list(map(as_input, inputs))
+        self.chosen = differentiable(self.arrays)
         if not self.chosen:
-            kinds = ", ".join(str(array.dtype) for array in self.arrays) or "none"
+            kinds = kinds_of(self.arrays)
             raise ArgumentError(f"blame: {name_of(f)} has no input to differentiate by: their dtypes are {kinds}; pass floats")
         self.report = BlameReport(name_of(f), order)
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, GradientMismatchError, NumericalError, TinygradError
-from tinygrad_edu.graph import Variable
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.testing.differences import eps_of
 from tinygrad_edu.testing.functions import calls_again, check_reads_arguments, check_same_again, ignoring, written_to
-from tinygrad_edu.testing.levels import Level, evaluate, result_of, tensors_of, widened
+from tinygrad_edu.testing.inputs import as_input, differentiable, fresh, kinds_of, tensors_of
+from tinygrad_edu.testing.levels import Level, evaluate, result_of, widened
 from tinygrad_edu.testing.report import GradientReport
 from tinygrad_edu.testing.reproduction import reproduction
 from tinygrad_edu.testing.rounding import Found, Rounding
@@ -148,19 +148,19 @@ class _Check:
         self.given = inputs
         self.found: Any = None  # whom to blame
         self.wrong_order = 1
-        self.arrays = [x._data if isinstance(x, Variable) else np.asarray(x) for x in inputs]
-        self.chosen = [i for i, array in enumerate(self.arrays) if array.dtype.kind in "fc"]
-        if not self.chosen or order < 1:
+        self.arrays = list(map(as_input, inputs))
+        self.chosen = differentiable(self.arrays)
+        if not self.chosen:
             raise NumericalError(
-                f"check_gradients: nothing to differentiate: order {order}, inputs of dtype "
-                f"{', '.join(str(a.dtype) for a in self.arrays)}; orders start at 1, and numbers are written with a decimal point"
+                f"check_gradients: nothing to differentiate: the inputs of {self.name} are {kinds_of(self.arrays)}; write the "
+                "numbers with a decimal point"
             )
         check_reads_arguments(f, self.chosen, "check_gradients")
         self.rtol, self.atol = rtol, atol
         self.rng = np.random.default_rng(seed)
         tensors = tensors_of(self.arrays, self.chosen)
         y = result_of(f, tensors)
-        self.notes = written_to(self.arrays, [t._data for t in tensors], self.name)
+        self.notes = written_to(self.arrays, [t._data if isinstance(t, Tensor) else t for t in tensors], self.name)
         self.same_again(1)
         self.sizes = tuple(y.shape)
         self.projection = self.weights(y) if y.shape or y.dtype.kind == "c" else np.ones(())
@@ -232,7 +232,7 @@ class _Check:
         def push(arrays: Sequence[Array], projection: Array) -> tuple[float, float]:
             def of_chosen(*values: Any) -> Any:
                 rest = iter(values)
-                return self.f(*[next(rest) if i in self.chosen else a.copy() for i, a in enumerate(arrays)])
+                return self.f(*[next(rest) if i in self.chosen else fresh(a) for i, a in enumerate(arrays)])
 
             tangent = jvp(of_chosen, [Tensor(arrays[i]) for i in self.chosen], vectors)[1]
             return float(np.sum(np.real(tangent._data * np.conj(projection)))), eps_of(tangent._data)

@@ -14,8 +14,8 @@ import numpy as np
 
 from tinygrad_edu.graph import Node, enable_grad, mode
 from tinygrad_edu.registry import REGISTRY, Kink, Operation, Reals
-from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.testing import check
+from tinygrad_edu.testing.inputs import differentiable, tensors_of
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -78,7 +78,7 @@ class Coverage:
             if (kink := getattr(f, "kink", None)) is not None:
                 self.seen.add((key_of(tested), f"kink {kink.where}"))
         with enable_grad(), mode(on_record=tell), np.errstate(all="ignore"):
-            f(*[Tensor(x, requires_grad=x.dtype.kind in "fc") for x in report.inputs])
+            f(*tensors_of(report.inputs, differentiable(report.inputs)))
 
     def _note(self, operation: Operation, operands: Iterable[Any], orders: int) -> None:
         dtypes = [x.dtype for x in operands if isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "fc"]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
     from tinygrad_edu.testing.report import GradientReport
 
+WHOLE_SCOPE = {"locals", "vars", "eval", "exec"}  # these read variables that the code does not name
+
 
 def check_reads_arguments(f: Callable[..., Any], positions: Collection[int], checker: str) -> None:
     """Refuse ``lambda W: loss(x, t)``: its code never loads W. (It would work only if W were changed in place.) An argument whose
@@ -24,8 +26,10 @@ def check_reads_arguments(f: Callable[..., Any], positions: Collection[int], che
     if code is None:
         return
     loaded = _names_in(code)
+    if not WHOLE_SCOPE.isdisjoint(loaded):
+        return
     skipped = int(getattr(f, "__self__", None) is not None)  # self
-    names = code.co_varnames[skipped : code.co_argcount] if "locals" not in loaded else ()
+    names = code.co_varnames[skipped : code.co_argcount]
     for position in positions:
         if position < len(names) and names[position] not in loaded and not names[position].startswith("_"):
             raise NumericalError(
@@ -93,5 +97,5 @@ def written_to(before: Sequence[Any], after: Sequence[Any], name: str) -> list[s
     return [
         f"{name} writes into input {position}, which belongs to the caller: compute with a copy"
         for position, (a, b) in enumerate(zip(before, after, strict=True))
-        if not np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind in "fc")
+        if isinstance(a, np.ndarray) and not np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
     ]

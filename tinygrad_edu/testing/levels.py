@@ -12,6 +12,7 @@ from tinygrad_edu import engine
 from tinygrad_edu.errors import NumericalError
 from tinygrad_edu.graph import Variable, as_variable, enable_grad, no_grad
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.testing.inputs import fresh, tensors_of
 from tinygrad_edu.testing.verdicts import weighted
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Level:
         if self.order == 1:  # nothing is to be differentiated
             with no_grad():
                 # Copies: f may write into what it is given.
-                y = self.f(*[as_variable(Tensor, a.copy()) if i in self.chosen else a.copy() for i, a in enumerate(arrays)])
+                y = self.f(*[as_variable(Tensor, a.copy()) if i in self.chosen else fresh(a) for i, a in enumerate(arrays)])
             return weighted(y._data if isinstance(y, Variable) else y, self.projection)
         parts = [weighted(y._data, weight) for y, weight in self.terms(arrays, recorded=False)[0]]
         return np.concatenate(parts) if parts else np.zeros(1)
@@ -66,7 +67,7 @@ def wide_of(like: Any) -> Any:
 
 def widened(arrays: Sequence[Array], chosen: Collection[int]) -> list[Array]:
     """Copies of arrays, the chosen ones in double precision."""
-    return [a.astype(wide_of(a)) if i in chosen else a.copy() for i, a in enumerate(arrays)]
+    return [a.astype(wide_of(a)) if i in chosen else fresh(a) for i, a in enumerate(arrays)]
 
 
 def evaluate(f: Callable[..., Any], arrays: list[Array], chosen: list[int]) -> tuple[Tensor, list[Any]]:
@@ -74,11 +75,7 @@ def evaluate(f: Callable[..., Any], arrays: list[Array], chosen: list[int]) -> t
     return result_of(f, variables), [variables[i]._node for i in chosen]
 
 
-def tensors_of(arrays: list[Array], chosen: list[int]) -> list[Tensor]:
-    return [Tensor(array, requires_grad=i in chosen) for i, array in enumerate(arrays)]
-
-
-def result_of(f: Callable[..., Any], tensors: list[Tensor]) -> Tensor:
+def result_of(f: Callable[..., Any], tensors: list[Any]) -> Tensor:
     with enable_grad():
         y = f(*tensors)
     if not isinstance(y, Tensor) or y.dtype.kind not in "fc":

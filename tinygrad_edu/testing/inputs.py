@@ -1,0 +1,57 @@
+"""What the function that is checked is called with: arrays of floats are differentiated, and everything else is passed on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.graph import Variable
+from tinygrad_edu.tensor import Tensor
+
+
+def as_input(value: Any) -> Any:
+    """An array, of whatever is one: a tensor, a float, nested lists with a float in them. All else stays as it is, for functions
+    look at it in other ways: at a Python int, None, a string, a list of names, a dictionary."""
+    if isinstance(value, Variable):
+        return value._data
+    if isinstance(value, np.ndarray | np.generic | float | complex):
+        return np.asarray(value)
+    if isinstance(value, list | tuple) and any(
+        isinstance(leaf, float | complex | np.inexact | np.ndarray) for leaf in _leaves(value)
+    ):
+        try:
+            return np.asarray(value)
+        except ValueError as error:
+            raise ArgumentError(f"an input is a list of lists of unequal lengths, which is no array: {error}") from None
+    return value
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _leaves(part)
+    else:
+        yield value
+
+
+def differentiable(inputs: Sequence[Any]) -> list[int]:
+    """The numbers of the inputs that are differentiated."""
+    return [i for i, x in enumerate(inputs) if isinstance(x, np.ndarray) and x.dtype.kind in "fc"]
+
+
+def kinds_of(inputs: Sequence[Any]) -> str:
+    """The dtypes of inputs, for a message."""
+    return ", ".join(str(x.dtype) if isinstance(x, np.ndarray) else type(x).__name__ for x in inputs) or "none"
+
+
+def fresh(value: Any) -> Any:
+    """A copy of an array, which a function may write into; anything else itself."""
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def tensors_of(inputs: Sequence[Any], chosen: Collection[int]) -> list[Any]:
+    """The inputs as a function on tensors is called with them."""
+    return [Tensor(x, requires_grad=i in chosen) if isinstance(x, np.ndarray) else x for i, x in enumerate(inputs)]
