@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.errors import ArgumentError, GradientMismatchError
+from tinygrad_edu.errors import ArgumentError, GradientMismatchError, NumericalError
 from tinygrad_edu.testing import assert_gradients, check_function, check_gradients
 from tinygrad_edu.testing.differences import estimate
 from tinygrad_edu.testing.suspects import likely_mistake
@@ -212,7 +212,18 @@ def test_the_likely_mistake_is_named(change, words):
     assert re.search(words, likely_mistake(change(numerical), numerical, sizes=(7,)))
 
 
+def test_a_gradient_that_is_nearly_right_is_said_to_be():
+    """The book's cross-entropy is log(y + 1e-7) forward and 1 / y backward."""
+    right = np.array([1.0, -2.0, 3.0])
+    assert "nearly right, but for 1e-06 of it" in likely_mistake(right * (1 + 1e-6), right)
+
+
 def test_what_is_no_usual_mistake_is_not_named():
+    for nothing in (1e-15, 1e-300):  # no factor to speak of
+        assert likely_mistake(np.array([1.0]), np.array([nothing])) is None
+    right = np.array([1 + 2j, -1 - 1j, 3j, 2 - 1j])
+    assert likely_mistake(right * [1, -1, -1, 1], right) == "a sign, in some elements"
+    assert likely_mistake(np.where([1, 0, 0, 1], right, right.conj()), right) != "a sign, in some elements"
     rng = np.random.default_rng(0)
     assert likely_mistake(rng.normal(size=(3, 3)), rng.normal(size=(3, 3))) is None
 
@@ -250,13 +261,70 @@ def test_a_large_net_is_checked_along_directions_in_a_second():
 
 
 def test_options():
-    with pytest.raises(ArgumentError, match="modes are vjp and jvp, not 'hvp'"):
-        check_gradients(tg.sin, 1.0, modes=("hvp",))
+    for modes, words in {("hvp",): "not 'hvp'", (): "not none", "vjp": "in a tuple, not 'vjp'"}.items():
+        with pytest.raises(ArgumentError, match=f"modes are vjp and jvp, .*{words}"):
+            check_gradients(tg.sin, 1.0, modes=modes)
+    for name, value in {"order": 0, "directions": 0, "seed": -1, "rtol": -1, "atol": np.nan}.items():
+        with pytest.raises(ArgumentError, match=f"check_gradients: {name} is .* or more.*, not {value}"):
+            check_gradients(tg.sin, 1.0, **{name: value})
+    with pytest.raises(ArgumentError, match="order is an integer, 1 or more, not 1.5"):
+        check_gradients(tg.sin, 1.0, order=1.5)
     assert check_gradients(tg.sin, np.ones(5000), order=1).compared == 9
     assert check_gradients(tg.sin, np.ones(5), order=1, elementwise=False, directions=3).compared == 4
-    assert check_gradients(tg.sin, np.ones(5), order=1, modes=("jvp",)).compared == 1
+    report = check_gradients(tg.sin, np.ones(5), modes=("jvp",))
+    assert report.compared == 1
+    assert report.largest[0] > 0
+    assert "order 2 is not looked at" in report.notes[0]
+
+
+def test_what_is_no_array_is_passed_on():
+    def f(x, power, mode, options, labels=None):
+        assert isinstance(power, int)
+        assert labels is None
+        return x**power * len(mode) * options["scale"]
+
+    assert check_gradients(f, [1.0, 2.0], 3, "abc", {"scale": 2.0}, None).ok
+    wrong = check_gradients(lambda x, mode, shift: wrong_sine(x) + shift, [1.0], "abc", 3)
+    assert "x1 = 'abc'" in wrong.reproduction
+    assert "x2 = 3" in wrong.reproduction
+    with pytest.raises(NumericalError, match=r"the inputs of <lambda> are int64, str, NoneType; write the numbers with a decimal"):
+        check_gradients(lambda *_: None, np.arange(3), "abc", None)
+
+
+def test_a_random_rule_is_refused():
+    @tg.primitive
+    def noisy(a):
+        return 2 * a
+
+    noisy.vjp(a=lambda g: g * (2 + 1e-3 * np.random.default_rng().random(g.shape)))
+    with pytest.raises(NumericalError, match=r"backward\(\) to input 0 of noisy gives other numbers when it is called again"):
+        check_gradients(noisy, [1.0, 2.0])
+
+
+def test_functions_that_read_their_arguments_by_name():
+    assert check_gradients(lambda x: eval("x**2"), [1.0]).ok
+
+
+def test_the_program_defines_what_a_lambda_uses():
+    scale, table = 2.0, np.arange(3.0)
+    report = check_gradients(lambda x: wrong_sine(x) * scale + table, [1.0, 2.0, 3.0])
+    lines = report.reproduction.splitlines()
+    assert "scale = 2.0" in lines
+    assert "table = np.array([0., 1., 2.])" in lines
+    program = report.reproduction.replace("# wrong_sine is", "pass  # wrong_sine is")
+    with pytest.raises(GradientMismatchError, match="a sign"):
+        exec(program, {"wrong_sine": wrong_sine})
+    assert "f = ..." not in program
+
+
+def test_where_the_taylor_slope_does_not_show_the_mistake_it_is_not_said_to_be_right():
+    report = check_gradients(lambda a: (a**2).detach() + a * 0, 1e-12 * np.ones(3), order=1)
+    assert not report.ok
+    assert report.slope > 1.5
+    assert "what is wrong is too little to show in it" in str(report)
 
 
 def test_progress_is_shown(capsys):
-    check_gradients(tg.sin, np.ones(5), order=1, progress=True)
-    assert "5/5" in capsys.readouterr().err
+    for x, modes, shown in ((np.ones(5), ("vjp", "jvp"), "5/5"), (np.ones(3) * 1j, ("vjp",), "6/6")):
+        check_gradients(tg.sin, x, order=1, modes=modes, progress=True)
+        assert shown in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, TypeVar, overload
 
@@ -43,3 +44,10 @@ def caller(kind: Any = Place, inside: int = 1, called_by: CodeType | None = None
             return None
         frame = frame.f_back
     return kind(frame or inner)
+
+
+def place_of(function: Callable[..., Any] | None) -> str:
+    """The file and the line of a function's text; of an operation, that of its forward."""
+    function = getattr(getattr(function, "op", None), "forward", function)
+    code = getattr(function, "__code__", None) or getattr(getattr(function, "func", None), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)

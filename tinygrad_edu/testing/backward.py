@@ -143,13 +143,14 @@ def _conj(x: Any) -> Any:
 
 def unexplained(
     f: Callable[..., Any], run: Run, arrays: Sequence[Array], chosen: Sequence[int], rng: np.random.Generator
-) -> Iterator[str]:
-    """Why a gradient may be wrong though every rule and the engine are right: the graph is not all of the function."""
+) -> Iterator[tuple[str, bool]]:
+    """Why a gradient may be wrong though every rule and the engine are right: the graph is not all of the function. With each
+    note, whether it says that the gradient is wrong."""
     for record in run.way:
         saved = record.node.saved if isinstance(record.node.saved, tuple) else ()
         for array, then in zip(saved[1:], record.arrays, strict=False):
             if isinstance(array, np.ndarray) and not np.array_equal(array, then, equal_nan=array.dtype.kind in "fc"):
-                yield f"an operand of {record.label} was changed in place after it was used: compute with a copy"
+                yield f"an operand of {record.label} was changed in place after it was used: compute with a copy", True
                 return
     wide = [a.astype(np.result_type(a.dtype, float)) if i in chosen else a for i, a in enumerate(arrays)]
     try:
@@ -174,23 +175,25 @@ def unexplained(
 
         at = [wide[i] for i in chosen]
         if not np.allclose(forward(at), _joined(here.outputs), rtol=1e-6, atol=1e-9, equal_nan=True):
-            yield f"{name_of(f)} gives other numbers when it is called again: it is random or keeps a state, and cannot be judged"
+            reason = "gives other numbers when it is called again: it is random or keeps a state, and cannot be judged"
+            yield f"{name_of(f)} {reason}", False
             return
         found = compare(Pullback(forward, pull, at), range(len(at)), rng)
     except Exception as error:
-        yield f"{name_of(f)} is not judged as a whole: {type(error).__name__}: {str(error).partition(chr(10))[0][:100]}"
+        yield f"{name_of(f)} is not judged as a whole: {type(error).__name__}: {str(error).partition(chr(10))[0][:100]}", False
         return
     if found.verdict == MISMATCH and not np.isfinite(found.analytic):
-        yield "and yet the gradient as a whole is not finite: an infinite derivative meets a zero; tg.explain_grad(y, x) says where"
+        reason = "an infinite derivative meets a zero; tg.explain_grad(y, x) says where"
+        yield f"and yet the gradient as a whole is not finite: {reason}", True
     elif found.verdict == MISMATCH:
         numbers = f"analytic {found.analytic:.8g}, numerical {found.numerical:.8g} along a random direction"
-        yield f"and yet the gradient is wrong as a whole ({numbers}): a part of the function is not recorded"
+        yield f"and yet the gradient is wrong as a whole ({numbers}): a part of the function is not recorded", True
         vertices = [t._node for t in here.outputs] + [vertex for record in here.way for vertex in record.node.inputs]
         cuts = [vertex for vertex in vertices if type(vertex) is Cut]
         for why, place in dict.fromkeys((cut.why, str(cut.place)) for cut in cuts):
-            yield f"the gradient ends at {place}: {why}"
+            yield f"the gradient ends at {place}: {why}", True
         if not cuts:
-            yield "look for .data, .numpy(), float() and changes of what the function keeps: the graph cannot see these"
+            yield "look for .data, .numpy(), float() and changes of what the function keeps: the graph cannot see these", True
 
 
 def _joined(tensors: Sequence[Tensor]) -> Array:

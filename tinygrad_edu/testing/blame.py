@@ -18,11 +18,12 @@ import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, TinygradError
 from tinygrad_edu.graph import Node
+from tinygrad_edu.places import place_of
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.testing.backward import Run, engine_fault, unexplained
 from tinygrad_edu.testing.inputs import as_input, differentiable, kinds_of
 from tinygrad_edu.testing.pullbacks import Comparison, Pullback, compare, worst_element
-from tinygrad_edu.testing.records import Record, chain_rule, place_of
+from tinygrad_edu.testing.records import Record, chain_rule
 from tinygrad_edu.testing.verdicts import INCONCLUSIVE, MISMATCH
 from tinygrad_edu.transforms import name_of
 from tinygrad_edu.viz import Graph
@@ -73,13 +74,14 @@ class Culprit:
 @dataclass
 class BlameReport:
     """What `blame` found. ``operations`` are how many were recorded on the way to the result, ``checked`` how many of them were
-    looked at; ``engine`` says whether the backward pass itself is wrong; ``notes`` say what could not be judged, and what else is
-    strange."""
+    looked at; ``engine`` says whether the backward pass itself is wrong, ``whole`` whether the gradient of the whole is right where
+    all of these are; ``notes`` say what could not be judged, and what else is strange."""
 
     name: str
     order: int
     culprits: list[Culprit] = field(default_factory=list)
     engine: bool = False
+    whole: bool = True
     operations: int = 0
     checked: int = 0
     notes: list[str] = field(default_factory=list)
@@ -87,8 +89,13 @@ class BlameReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing wrong was found."""
-        return not self.culprits and not self.engine
+        """Whether all was looked at, and nothing wrong was found."""
+        return self.complete and self.whole and not self.culprits and not self.engine
+
+    @property
+    def complete(self) -> bool:
+        """Whether all operations were looked at: there was time enough."""
+        return self.checked == self.operations
 
     def graph(self) -> Graph:
         """The recorded graph with the culprits in red; see `Graph`, which draws it. Raises `ArgumentError` where ``f`` returned no
@@ -109,8 +116,8 @@ class BlameReport:
         looked = f"{self.checked} of {self.operations}" if self.checked < self.operations else f"{self.operations}"
         rules = len({(c.op, c.operand, c.order) for c in self.culprits})
         engine = ["the backward pass itself is wrong"] * self.engine
-        right = [] if self.culprits else ["every rule is right by itself"]
-        found = [f"{rules} wrong rule{'s' * (rules > 1)}"] * bool(self.culprits) + engine + right
+        right = "every rule is right by itself" if self.complete else "no wrong rule was found yet"
+        found = [f"{rules} wrong rule{'s' * (rules > 1)}"] * bool(self.culprits) + engine + [right] * (not self.culprits)
         lines = [f"{self.name}: {', and '.join(found)} ({looked} operations, order {self.order})"]
         groups: dict[Any, list[Culprit]] = defaultdict(list)
         for culprit in self.culprits:
@@ -206,7 +213,8 @@ class _Search:
                 self.report.engine = True
                 self.note(fault)
             if self.report.ok:
-                for note in unexplained(self.f, self.run, self.arrays, self.chosen, self.rng):
+                for note, wrong in unexplained(self.f, self.run, self.arrays, self.chosen, self.rng):
+                    self.report.whole &= not wrong
                     self.note(note)
 
     def actual(self) -> dict[Any, Any]:

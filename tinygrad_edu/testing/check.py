@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_edu.errors import ArgumentError, GradientMismatchError, NumericalError, TinygradError
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.testing.differences import eps_of
-from tinygrad_edu.testing.functions import calls_again, check_reads_arguments, check_same_again, ignoring, written_to
+from tinygrad_edu.testing.functions import calls_again, check_reads_arguments, check_same, check_same_again, ignoring, written_to
 from tinygrad_edu.testing.inputs import as_input, differentiable, fresh, kinds_of, tensors_of
 from tinygrad_edu.testing.levels import Level, evaluate, result_of, widened
 from tinygrad_edu.testing.report import GradientReport
@@ -57,26 +57,26 @@ def check_gradients(
     inputs: arrays, numbers or tensors. The floating and complex ones are differentiated, others are passed on.
     order: how many times to differentiate. From the second on, ``f`` is replaced by its gradient's sum with random weights,
         which is a function of the same inputs.
-    modes: "vjp" compares the gradient; "jvp" compares derivatives along random directions by `jvp`, and the two modes with each
-        other: ⟨w, Jv⟩ = ⟨Jᵀw, v⟩.
+    modes: "vjp" compares the gradient, and those of higher orders; "jvp" compares derivatives along random directions by `jvp`, of
+        the first order, and the two modes with each other: ⟨w, Jv⟩ = ⟨Jᵀw, v⟩.
     rtol, atol: what counts as agreement beyond the numerical derivative's own error bar: by default 1e-6 of the derivative and
-        1e-7 of the largest one of the input, widened to what float32 and float16 inputs can show.
+        1e-7 of the largest one of the input, widened to what float32 and float16 inputs can show. Below 1e-15 all is as good as 0.
     seed: of the random weights and directions.
     elementwise: whether every element is compared on its own, or random directions of each input. By default elements up to
         2,000 in all. ``directions`` is the number of directions.
     progress: show a progress bar.
 
     Returns a `GradientReport`; `assert_gradients` raises instead where there is a mismatch. The numerical derivative is that of
-    float64 numbers, whatever the inputs' precision is.
+    float64 numbers, whatever the inputs' precision is. Raises `ArgumentError` for options that mean nothing, and `NumericalError`
+    where there is nothing to compare: no input of floats, an argument that ``f`` never reads, a function or a derivative that is
+    random.
 
     >>> import tinygrad_edu as tg
     >>> report = tg.testing.check_gradients(lambda x, w: tg.tanh(x @ w), [[0.5, -1.0]], [[2.0], [0.3]], modes=("vjp",))
     >>> report.ok, report.compared, report.worst_error < 1e-8
     (True, 8, True)
     """
-    unknown = [mode for mode in modes if mode not in MODES]
-    if unknown or not modes:
-        raise ArgumentError(f"check_gradients: modes are {' and '.join(MODES)}, not {', '.join(map(repr, unknown)) or 'none'}")
+    _check_options(order, modes, rtol, atol, seed, directions)
     check = _Check(f, inputs, order, rtol, atol, seed)
     report = GradientReport(check.name, tuple(check.arrays), sizes=check.sizes, notes=check.notes)
     changed = {"modes": tuple(modes) if tuple(modes) != MODES else None, "elementwise": elementwise, "rtol": rtol, "atol": atol}
@@ -92,9 +92,12 @@ def check_gradients(
     report.blame = check.blame
     if elementwise is None:
         elementwise = sum(check.arrays[i].size for i in check.chosen) <= MANY
-    with _bar(check.work(elementwise, directions) * order, progress) as step:
+    with _bar(check.work(elementwise, directions) * order if "vjp" in modes else 1, progress) as step:
         for k in range(1, order + 1):
             check.order(k, report, modes, elementwise, directions, step)
+            if "vjp" not in modes:
+                report.notes += [f"order 2 is not looked at: it compares gradients, and modes is {tuple(modes)}"] * (order > 1)
+                break
             if again := calls_again(report):
                 check.same_again(again)
             if not report.ok:
@@ -121,6 +124,20 @@ def assert_gradients(f: Callable[..., Any], *inputs: Any, **options: Any) -> Gra
     if not report.ok:
         raise GradientMismatchError(str(report))
     return report
+
+
+def _check_options(order: Any, modes: Sequence[str], rtol: float | None, atol: float | None, seed: Any, directions: Any) -> None:
+    """Refuse options with which nothing would be compared, or with no meaning."""
+    unknown = [mode for mode in modes if mode not in MODES]
+    if isinstance(modes, str) or unknown or not modes:
+        given = repr(modes) if isinstance(modes, str) else ", ".join(map(repr, unknown)) or "none"
+        raise ArgumentError(f"check_gradients: modes are {' and '.join(MODES)}, in a tuple, not {given}")
+    for name, number, least in (("order", order, 1), ("directions", directions, 1), ("seed", seed, 0)):
+        if not isinstance(number, int | np.integer) or number < least:
+            raise ArgumentError(f"check_gradients: {name} is an integer, {least} or more, not {number!r}")
+    for name, size in (("rtol", rtol), ("atol", atol)):
+        if size is not None and not (isinstance(size, int | float | np.number) and size >= 0):
+            raise ArgumentError(f"check_gradients: {name} is a number, 0 or more, or None, not {size!r}")
 
 
 def _bar(total: int, show: bool) -> Any:
@@ -181,28 +198,33 @@ class _Check:
 
     def work(self, elementwise: bool, directions: int) -> int:
         """How many derivatives one order compares."""
-        return sum(self.arrays[i].size for i in self.chosen) if elementwise else directions * len(self.chosen)
+        parts = {i: self.arrays[i].size * (2 if self.arrays[i].dtype.kind == "c" else 1) for i in self.chosen}
+        return sum(parts.values()) if elementwise else directions * len(parts)
 
     def order(self, k: int, report: GradientReport, modes: Sequence[str], elementwise: bool, count: int, step: Any) -> None:
         level = Level(self.f, self.chosen, k, self.projection, self.along)
         gradient = level.gradient(self.arrays)
+        for position, first, again in zip(self.chosen, gradient, level.gradient(self.arrays), strict=True):
+            check_same(first, again, f"backward() to input {position} of {self.name}", "check_gradients")
         rounding = Rounding(level, self.chosen, self.arrays, self.wide, gradient, self.rtol, self.atol)
-        largest = 0.0
+        compared: list[Judgement] = []
         if "vjp" in modes:
             for position, analytic in zip(self.chosen, gradient, strict=True):
                 found = rounding.elements(position, step) if elementwise else self.lines(rounding, position, count, step)
                 report.add(k, "vjp", position, found, analytic if elementwise else None)
-                sizes = [abs(j.numerical) for j, _, _ in found if np.isfinite(j.numerical)]
-                largest = max([largest, *map(float, sizes)])
-                if k == 1 and analytic.size and not max(sizes, default=1.0) and rounding.ignores(position):
+                compared += [judgement for judgement, _, _ in found]
+                if k == 1 and analytic.size and not any(j.numerical for j, _, _ in found) and rounding.ignores(position):
                     report.notes.append(ignoring(self.name, position))
         if "jvp" in modes:
             try:
-                report.add(k, "jvp", -1, list(self.forward(rounding)))
+                found = list(self.forward(rounding))
+                report.add(k, "jvp", -1, found)
+                compared = compared or [judgement for judgement, _, _ in found]
             except TinygradError:  # of a rule that is known to be wrong already
                 if report.ok:
                     raise
-        report.largest = (*report.largest, largest)
+        sizes = [float(abs(j.numerical)) for j in compared if j.verdict != INCONCLUSIVE and np.isfinite(j.numerical)]
+        report.largest = (*report.largest, max(sizes, default=0.0))
         if k == 1 and not report.ok:
             report.slope = self.slope(level, gradient)
 
@@ -253,7 +275,7 @@ class _Check:
             near = [(pull(f.gradient(moved)), push(moved, f.projection)[0]) for f, moved in rounding.shaken(self.wide, eps)]
             agree = tolerance.covers(pushed, pulled, 2 * float(np.sum(np.ptp(near, axis=0))))
         verdict, reason = MATCH, ""
-        if not agree and not np.isfinite(rounding.base).all():
+        if not (agree and np.isfinite(pulled)) and not np.isfinite(rounding.base).all():
             verdict, reason = INCONCLUSIVE, UNDEFINED
         elif not agree:
             verdict, reason = MISMATCH, "⟨w, Jv⟩ and ⟨Jᵀw, v⟩ differ: the rule is not linear in the cotangent"

@@ -53,14 +53,18 @@ def check_same_again(evaluate: Callable[[], Any], name: str, checker: str, times
     """Refuse a function that is random or keeps a state: it has no derivative. Returns its value."""
     first = np.asarray(evaluate())
     for _ in range(times):
-        again = np.asarray(evaluate())
-        if not _alike(first, again):
-            raise NumericalError(
-                f"{checker}: {name} gives other numbers when it is called again with the same inputs, so there is no derivative to "
-                "compare: it is random, as dropout is in training, or it keeps a state. Draw its random numbers outside of it, "
-                "seed them inside, or call eval() on the model"
-            )
+        check_same(first, evaluate(), name, checker)
     return first
+
+
+def check_same(first: Any, again: Any, name: str, checker: str) -> None:
+    """Refuse what gave two results for the same inputs."""
+    if not _alike(np.asarray(first), np.asarray(again)):
+        raise NumericalError(
+            f"{checker}: {name} gives other numbers when it is called again with the same inputs, so there is no derivative to "
+            "compare: it is random, as dropout is in training, or it keeps a state. Draw its random numbers outside of it, "
+            "seed them inside, or call eval() on the model"
+        )
 
 
 def _alike(a: Array, b: Array) -> bool:

@@ -7,7 +7,7 @@ compute from the same rules, and differently, is the engine's fault; one that bo
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import CodeType, SimpleNamespace
@@ -204,6 +204,24 @@ class Record:
             if not all(map(_same, [g, *saved], before)):
                 what = "the cotangent" if not _same(g, before[0]) else "an array that was saved for it"
                 return Complaint(position, f"the rule changes {what} in place: compute with a copy of it")
+            if reason := self.nonlinear(position, g):
+                return Complaint(position, reason)
+        return None
+
+    def nonlinear(self, position: int, g: Array) -> str | None:
+        """How a rule is no linear function of the cotangent. Times a power of 2 no digit of a double changes."""
+        operands, y, residuals = self.wide
+        view, g = self.view(y, operands, residuals), g.astype(np.result_type(g, y))
+        pull = careful(dict(self.node.active)[position])
+        part = np.asarray(pull(g, view))
+        if not _close(np.asarray(pull(g, view)), part):
+            return "the rule gives other numbers when it runs again: it is random, or keeps a state"
+        for factor in (-1024.0, -1.0, -1 / 1024):
+            scaled = np.asarray(pull(factor * g, view))
+            if not _close(scaled, factor * part):
+                if _close(scaled, part):
+                    return "the rule does not multiply by g, the cotangent of its result"
+                return "the rule is not linear in g: something is added to it, or it is squared, cut, or loses its sign"
         return None
 
     # ----------------------------------------------------------------------------------------------------- order two
@@ -261,12 +279,6 @@ def chain_rule(records: Iterable[Record], seeds: dict[Any, Any], recorded: bool 
                 raise ValueError(f"{node.op.name} gave shape {part.shape} for {vertex.shape}")
             total[vertex] = total[vertex] + part if vertex in total else part
     return total
-
-
-def place_of(function: Callable[..., Any] | None) -> str:
-    """The file and the line of a function's text."""
-    code = getattr(function, "__code__", None) or getattr(getattr(function, "func", None), "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
 
 
 def _wide(a: Any) -> Any:

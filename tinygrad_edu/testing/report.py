@@ -45,8 +45,8 @@ class GradientReport:
     ``verdicts`` are those that are no match, and the worst match of each input; ``counts`` says how many there were of each kind.
     ``worst_error`` is the largest difference among the matches, relative to the larger of 1 and the derivative. ``largest`` is the
     largest derivative of each order: one that is 0 says that the check compared nothing but zeros. ``slope`` is the power with
-    which the Taylor remainder f(x + hv) − f(x) − h⟨∇f, v⟩ falls: 2 for a right gradient, 1 for a wrong one, whatever the step; None
-    where it cannot be seen.
+    which the Taylor remainder f(x + hv) − f(x) − h⟨∇f, v⟩ falls, of a gradient that is wrong: 1, whatever the step, or up to 2, as
+    that of a right one, where so little is wrong that it does not show; None where it cannot be seen.
     """
 
     name: str
@@ -137,7 +137,7 @@ class GradientReport:
         if self.suspicion:
             lines.append(f"  likely {self.suspicion}")
         if self.slope is not None:
-            means = "linear: the gradient is wrong" if self.slope < 1.5 else "quadratic: the first order is right"
+            means = "linear: the gradient is wrong" if self.slope < 1.5 else "not linear: what is wrong is too little to show in it"
             lines.append(f"  the Taylor remainder falls like h^{self.slope:.2f} ({means})")
         lines += [f"  note: {note}" for note in self.notes]
         lines += _indented(self.culprits)

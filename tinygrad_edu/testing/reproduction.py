@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import sys
-from collections.abc import Callable, Sequence
-from types import FunctionType
+from collections.abc import Callable, Iterator, Sequence
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu.definitions import definition_of
+from tinygrad_edu.places import place_of
 from tinygrad_edu.registry import FUNCTIONS
 from tinygrad_edu.transforms import name_of
 
@@ -40,9 +42,11 @@ def reproduction(
     for name, function in functions.items():
         known, before = _written(function, name)
         names.append(known)
-        (imports if before.startswith("from ") else lines).extend([before] if before else [])
+        for line in before:
+            (imports if line.startswith(("from ", "import ")) else lines).append(line)
+    imports, lines = list(dict.fromkeys(imports)), list(dict.fromkeys(lines))
     texts = [_literal(x) for x in inputs]
-    large = [i for i, x in enumerate(inputs) if np.size(x) > SMALL]
+    large = [i for i, x in enumerate(inputs) if isinstance(x, np.ndarray) and x.size > SMALL]
     if large and wrong is not None:
         similar = [_similar(x, i) if i in large else x for i, x in enumerate(inputs)]
         if _happens(wrong, similar):
@@ -50,7 +54,8 @@ def reproduction(
                 texts[i] = f"{_similar_text(inputs[i], i)}  # in place of yours: it is wrong here, too"
     lines += [f"x{i} = {text}" for i, text in enumerate(texts)]
     words = [*names, *[f"x{i}" for i in range(len(inputs))], *[f"{key}={value!r}" for key, value in options.items()]]
-    return "\n".join([*imports, "", *lines, f"tg.testing.{checker}({', '.join(words)})"])
+    call = f"tg.testing.{checker}({', '.join(words)})"
+    return "\n".join([*imports, "", *lines, call if checker.startswith("assert") else f"print({call})"])
 
 
 def _happens(wrong: Callable[[Sequence[Any]], bool], inputs: Sequence[Any]) -> bool:
@@ -61,23 +66,38 @@ def _happens(wrong: Callable[[Sequence[Any]], bool], inputs: Sequence[Any]) -> b
         return False
 
 
-def _written(function: Any, otherwise: str) -> tuple[str, str]:
-    """What a function is called in the program, and the line that says so, if one is needed."""
+def _written(function: Any, otherwise: str) -> tuple[str, list[str]]:
+    """What a function is called in the program, and the lines that say what it is."""
     name: str = getattr(function, "__name__", "")
     if name.isidentifier():
         if FUNCTIONS.get(name) is function:
-            return f"tg.{name}", ""
+            return f"tg.{name}", []
         if inspect.ismethod(function):
             owner: Any = function.__self__
-            return name, f"{name} = ...  # {name_of(owner)}.{name}"
+            return name, [f"{name} = ...  # {name_of(owner)}.{name}"]
         module = sys.modules.get(getattr(function, "__module__", None) or "")
-        known = module is not None and getattr(module, name, None) is function and module.__name__ != "__main__"
-        return name, f"from {module.__name__} import {name}" if known and module is not None else ""
+        if module is not None and getattr(module, name, None) is function and module.__name__ != "__main__":
+            return name, [f"from {module.__name__} import {name}"]
+        return name, [f"# {name} is the function at {place_of(function)}"]
     definition = definition_of(function) if isinstance(function, FunctionType) else None
     text = ast.unparse(definition) if isinstance(definition, ast.Lambda) else ""
     if 0 < len(text) <= LONG:
-        return otherwise, f"{otherwise} = {text}"
-    return otherwise, f"{otherwise} = ...  # your {name_of(function).strip('<>')}"
+        return otherwise, [*_what_it_uses(function), f"{otherwise} = {text}"]
+    return otherwise, [f"{otherwise} = ...  # your {name_of(function).strip('<>')}"]
+
+
+def _what_it_uses(function: FunctionType) -> Iterator[str]:
+    """Lines that define the other names in a function's text, or say what they are: it may be run where they are known."""
+    found = inspect.getclosurevars(function)
+    for name, value in {**found.globals, **found.nonlocals}.items():
+        if isinstance(value, ModuleType):
+            yield f"import {value.__name__}" + (f" as {name}" if name != value.__name__ else "")
+        elif name in found.globals and function.__module__ != "__main__":
+            yield f"from {function.__module__} import {name}"
+        elif (text := _expression(value)) is not None or (isinstance(value, np.ndarray) and value.size <= SMALL):
+            yield f"{name} = {text or _literal(value)}"
+        else:
+            yield f"# {name} is your {name_of(value) if callable(value) else type(value).__name__}"
 
 
 # ------------------------------------------------------------------------------------------------------------------ arrays
@@ -85,7 +105,7 @@ def _written(function: Any, otherwise: str) -> tuple[str, str]:
 
 def _literal(value: Any) -> str:
     if not isinstance(value, np.ndarray):
-        return repr(value)
+        return _expression(value) or f"...  # yours: {type(value).__name__}"
     if value.size > SMALL:
         return f"...  # yours: {value.shape} {value.dtype}, between {np.min(value):.4g} and {np.max(value):.4g}"
     with np.printoptions(threshold=SMALL, precision=17, floatmode="unique"):
@@ -93,6 +113,16 @@ def _literal(value: Any) -> str:
     kind = "" if value.dtype in (np.float64, np.int64, np.complex128, np.bool_) else f", np.{value.dtype}"
     text = f"np.array({' '.join(body.split())}{kind})" if value.size else f"np.zeros({value.shape}{kind})"
     return text.replace("nan", "np.nan").replace("inf", "np.inf")
+
+
+def _expression(value: Any) -> str | None:
+    """Python's own text of a value, if that can be run: not of an object that only tells of itself."""
+    text = repr(value)
+    try:
+        names = {node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)}
+    except SyntaxError:
+        return None
+    return text if names <= vars(builtins).keys() else None
 
 
 def _range(x: Array) -> tuple[float, float]:

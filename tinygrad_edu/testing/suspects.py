@@ -61,6 +61,14 @@ def _factors(analytic: Array, numerical: Array, sizes: tuple[int, ...], same: Ca
             yield "a conjugate: the analytic gradient is the complex conjugate of the numerical one"
         return
     ratio = float(np.real(ratio))
+    if not 1e-6 < abs(ratio) < 1e6:  # one of the two is as good as 0
+        return
+    if np.isclose(ratio, 1, rtol=2e-5):
+        yield (
+            f"nearly right, but for {abs(ratio - 1):.1g} of it: a small constant of forward, as 1e-7 in a logarithm, is not in its "
+            "derivative, or a number is written with too few digits"
+        )
+        return
     if np.isclose(ratio, -1, rtol=1e-4):
         yield "a sign: the analytic gradient is −1 times the numerical one"
     for n in dict.fromkeys(size for size in sizes if size > 1):
@@ -73,7 +81,7 @@ def _factors(analytic: Array, numerical: Array, sizes: tuple[int, ...], same: Ca
                 f"numerical one, and {n} is a length"
             )
     simple = Fraction(ratio).limit_denominator(12)
-    if np.isclose(ratio, float(simple), rtol=1e-5) and simple != 1:
+    if np.isclose(ratio, float(simple), rtol=1e-5) and abs(ratio) < 100:
         name = f"{simple.numerator}" if simple.denominator == 1 else f"{simple.numerator}/{simple.denominator}"
         path = ", or a path that is not accumulated" if 0 < simple < 1 else ""
         yield f"a factor{path}: the analytic gradient is {name} times the numerical one"
@@ -99,5 +107,5 @@ def _shapes(analytic: Array, numerical: Array, same: Callable[[Array, Array], bo
                 yield f"shifted: the analytic gradient stands {shift} places further along axis {axis}"
     if numerical.size > 1 and same(np.sort(np.ravel(analytic)), np.sort(np.ravel(numerical))):
         yield "the right numbers in the wrong places: an index or a reshape is wrong"
-    if same(np.abs(analytic), np.abs(numerical)):
+    if same(np.where(np.abs(analytic - numerical) <= np.abs(analytic + numerical), analytic, -analytic), numerical):
         yield "a sign, in some elements"
