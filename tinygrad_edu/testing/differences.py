@@ -8,12 +8,13 @@ reports what remains of both.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.errors import ArgumentError, NumericalError
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -46,7 +47,7 @@ def estimate(
     scale: the length over which φ changes: steps are a part of it.
     method: "central" is one central difference, "ridders" extrapolates central differences (C. Ridders, 1982), "forward" and
         "backward" extrapolate one-sided ones, for kinks; "complex" is Im φ(ih) / h, which has no rounding error at all but needs a
-        φ that is analytic and computes with complex numbers (Squire and Trapp, 1998).
+        φ that is analytic and computes with complex numbers (Squire and Trapp, 1998). Raises `NumericalError` where φ does not.
     eps: the precision of φ's values, by default that of their dtype.
     at: the number that φ adds its steps to: a step is then what is left of it after that sum is rounded.
     size: how large the numbers are that φ's values were computed from, if larger than the values.
@@ -58,9 +59,7 @@ def estimate(
     True
     """
     if method == "complex":
-        h = 1e-20 * scale
-        value = np.imag(phi(1j * h)) / h
-        return Estimate(value, 4 * np.finfo(float).eps * np.abs(value))
+        return _complex_step(phi, scale)
     if method not in METHODS:
         raise ArgumentError(f"method is one of {', '.join(METHODS)}, not {method!r}")
     rounding = _Rounding(phi, eps, at, size)
@@ -75,6 +74,67 @@ def estimate(
     sign = 1 if method == "forward" else -1
     steps = [scale * rounding.eps ** (1 / 6) * 5 ** (-k / 2) for k in range(10)]
     return _extrapolated([(rounding.one_sided(sign * h), 2 * rounding.of(h)) for h in steps], steps, order=1)
+
+
+def _complex_step(phi: Callable[[Any], Any], scale: float) -> Estimate:
+    """Im φ(ih) / h. A φ that computes with real numbers somewhere drops the imaginary part without a word, so that the quotient is 0
+    or a part of the derivative: what φ says at a complex point is believed only if it is complex, and agrees with real steps."""
+    here = np.asarray(phi(0.0))
+    h = 1e-20 * scale
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            there = np.asarray(phi(1j * h))
+    except (TypeError, np.exceptions.ComplexWarning) as error:
+        raise _not_analytic(f"f does not take complex numbers ({error})") from error
+    if here.dtype.kind == "c":
+        raise _not_analytic("f returns complex numbers for real ones, whose imaginary part hides that of the step")
+    if here.size and there.dtype.kind != "c":
+        raise _not_analytic("f returns real numbers for complex ones, as np.abs, np.linalg.norm and float do")
+    value = np.imag(there) / h
+    rough = estimate(phi, 0.1 * scale, "central")
+    with np.errstate(invalid="ignore"):  # inf - inf
+        apart = np.abs(value - rough.value) > 0.1 * np.maximum(np.abs(value), np.abs(rough.value)) + 10 * rough.error
+        moved = np.abs(np.real(there) - here) > math.sqrt(eps_of(there)) * np.maximum(np.abs(there), np.abs(here))
+    if np.any(apart | moved):
+        raise _not_analytic("at complex numbers f is another function than at real ones, as np.conj, x.real and sorting make it")
+    return Estimate(value, 4 * np.finfo(float).eps * np.abs(value))
+
+
+def _not_analytic(why: str) -> NumericalError:
+    return NumericalError(f'method="complex" needs an f that is analytic and computes with complex numbers, and {why}; use "ridders"')
+
+
+def mixed(
+    phi: Callable[[float, float], Any], scales: tuple[float, float] = (1.0, 1.0), at: tuple[float, float] = (0.0, 0.0)
+) -> Estimate:
+    """∂²φ/∂s∂t at s = t = 0, for a function of two numbers with real values of any shape.
+
+    (φ(h, k) − φ(h, −k) − φ(−h, k) + φ(−h, −k)) / 4hk for several steps, extrapolated as in "ridders". Rounding is divided by h k, so
+    half of the digits are lost even where the steps are long. ``scales`` and ``at`` are as in `estimate`, for s and for t.
+
+    >>> import numpy as np
+    >>> from tinygrad_edu.testing.differences import mixed
+    >>> value, error = mixed(lambda s, t: np.exp((1 + s) * (2 + t)), (1.0, 2.0), (1.0, 2.0))
+    >>> bool(abs(value - 3 * np.exp(2)) < error < 1e-7)
+    True
+    """
+    here = np.asarray(phi(0.0, 0.0))
+    facts = np.finfo(here.dtype if here.dtype.kind == "f" else float)
+    eps, tiny = float(facts.eps), float(facts.tiny)
+    steps = [eps ** (1 / 8) * 3 ** (-k / 2) for k in range(10)]
+    quotients = []
+    for step in steps:
+        h, k = step * scales[0], step * scales[1]
+        corners = np.stack([np.asarray(phi(s, t), float) for s, t in ((h, k), (h, -k), (-h, k), (-h, -k))])
+        area = ((at[0] + h) - (at[0] - h)) * ((at[1] + k) - (at[1] - k))
+        # φ's values are rounded, and so are the numbers that it computes with: x as well as f(x), in the same precision. A change of
+        # x by a part eps of it changes f by about eps / step of what the step does.
+        spread = np.max(corners, axis=0) - np.min(corners, axis=0)
+        noise = 4 * eps * (np.max(np.abs(corners), axis=0) + spread / step) + tiny
+        quotient = (corners[0] - corners[1] - corners[2] + corners[3]) / area if area else np.full(here.shape, np.nan)
+        quotients.append((quotient, noise / (h * k)))
+    return _extrapolated(quotients, steps, order=2)
 
 
 class _Rounding:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import NumericalError
-from tinygrad_edu.graph import Variable, no_grad
-from tinygrad_edu.tensor import from_numpy
-from tinygrad_edu.testing.differences import Estimate, estimate, step_for
+from tinygrad_edu.testing.differences import Estimate, estimate, mixed, step_for
+from tinygrad_edu.testing.plain import array_of, floats, plain
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -31,18 +30,30 @@ def numerical_jvp(
     >>> np.round(value, 9), bool(error.max() < 1e-10)
     (array([ 1., -2.]), True)
     """
-    points = [_point(x, "numerical_jvp") for x in primals]
-    vectors = [np.asarray(v._data if isinstance(v, Variable) else v) for v in tangents]
+    for given, what in ((primals, "primals"), (tangents, "tangents")):
+        if not isinstance(given, tuple | list):
+            raise NumericalError(
+                f"numerical_jvp: {what} have type {type(given).__name__}, and should be a tuple with one array for each argument of "
+                "f; for a function of one argument write numerical_jvp(f, (x,), (v,))"
+            )
+    points = [floats(x, "numerical_jvp", f"primal {i}") for i, x in enumerate(primals)]
+    vectors = [array_of(v, "numerical_jvp", f"tangent {i}") for i, v in enumerate(tangents)]
+    for i, vector in enumerate(vectors):
+        if vector.dtype.kind not in "biuf":
+            raise NumericalError(
+                f"numerical_jvp: tangent {i} has dtype {vector.dtype}, and floats move along real numbers only; of a complex "
+                "direction, take the real and the imaginary part one after the other"
+            )
     if [p.shape for p in points] != [v.shape for v in vectors]:
         raise NumericalError(
             f"numerical_jvp: tangents of shapes {[v.shape for v in vectors]} for primals of shapes {[p.shape for p in points]}; "
             "each argument has a direction of its own shape"
         )
-    call = _plain(f, primals, "numerical_jvp")
+    call = plain(f, primals, "numerical_jvp")
     moving = [np.abs(p[v != 0] / v[v != 0]) for p, v in zip(points, vectors, strict=True)]
     sizes = np.concatenate(moving) if moving else np.zeros(0)
     scale = step_for(float(np.median(sizes))) if sizes.size else 1.0
-    found = estimate(lambda t: call([p + t * v for p, v in zip(points, vectors, strict=True)]), scale, method)
+    found = _slope(lambda t: call([p + t * v for p, v in zip(points, vectors, strict=True)]), scale, method)
     return found if with_error else found.value
 
 
@@ -57,13 +68,20 @@ def numerical_jacobian(f: Callable[..., Any], x: Any, *, method: str = "ridders"
     array([[4., 0.],
            [3., 2.]])
     """
-    point = _point(x, "numerical_jacobian")
-    call = _plain(f, [x], "numerical_jacobian")
+    point = floats(x, "numerical_jacobian")
+    call = plain(f, [x], "numerical_jacobian")
     y = call([point])
-    value, error = np.zeros((*y.shape, *point.shape)), np.zeros((*y.shape, *point.shape))
+    value = np.zeros((*y.shape, *point.shape), complex if y.dtype.kind == "c" else float)
+    error = np.zeros(value.shape)
     for index in np.ndindex(point.shape):
-        column = _along(call, point, index, method)
-        value[(..., *index)], error[(..., *index)] = column
+
+        def phi(t: Any, index: tuple[int, ...] = index) -> Array:
+            moved = point.astype(complex) if isinstance(t, complex) else point.copy()
+            moved[index] += t
+            return call([moved])
+
+        at = float(point[index])
+        value[(..., *index)], error[(..., *index)] = _slope(phi, step_for(at), method, at)
     return Estimate(value, error) if with_error else value
 
 
@@ -79,58 +97,41 @@ def numerical_hessian(f: Callable[..., Any], x: Any, *, with_error: bool = False
     array([[6., 4.],
            [4., 0.]])
     """
-    point = _point(x, "numerical_hessian")
-    call = _plain(f, [x], "numerical_hessian")
-    if call([point]).size != 1:
-        raise NumericalError(f"numerical_hessian: f must return one number, and it returned shape {call([point]).shape}; sum it")
-    value, error = np.zeros(point.shape * 2), np.zeros(point.shape * 2)
+    point = floats(x, "numerical_hessian")
+    call = plain(f, [x], "numerical_hessian", scalar=True)
+    complex_valued = call([point]).dtype.kind == "c"
+    value = np.zeros(point.shape * 2, complex if complex_valued else float)
+    error = np.zeros(point.shape * 2)
     indices = list(np.ndindex(point.shape))
     for i, first in enumerate(indices):
         for second in indices[i:]:
 
-            def slope(t: float, first: Any = first, second: Any = second) -> Any:
+            def phi(s: float, t: float, first: Any = first, second: Any = second) -> Array:
                 moved = point.copy()
-                moved[first] += t
-                return _along(call, moved, second, "ridders").value.reshape(())
+                moved[first] += s
+                moved[second] += t
+                return _parts(call([moved]), complex_valued)
 
-            # The inner derivative is known to about 1e-12 of its size, not to 1e-16.
-            found = estimate(slope, step_for(float(point[first])), "ridders", eps=1e-12, at=float(point[first]))
+            at = (float(point[first]), float(point[second]))
+            found = _whole(mixed(phi, (step_for(at[0]), step_for(at[1])), at), complex_valued)
             value[first + second] = value[second + first] = found.value
             error[first + second] = error[second + first] = found.error
     return Estimate(value, error) if with_error else value
 
 
-def _along(call: Callable[[list[Array]], Array], point: Array, index: tuple[int, ...], method: str) -> Estimate:
-    """The derivative with respect to one element."""
-
-    def phi(t: Any) -> Array:
-        moved = point.astype(complex) if isinstance(t, complex) else point.copy()
-        moved[index] += t
-        return call([moved])
-
-    return estimate(phi, step_for(float(point[index])), method, at=float(point[index]))
+def _slope(phi: Callable[[Any], Array], scale: float, method: str, at: float = 0.0) -> Estimate:
+    """dφ/dt, also of a function with complex values: of its two parts, then."""
+    complex_valued = method != "complex" and phi(0.0).dtype.kind == "c"
+    return _whole(estimate(lambda t: _parts(phi(t), complex_valued), scale, method, at=at), complex_valued)
 
 
-def _point(x: Any, name: str) -> Array:
-    array = np.asarray(x._data if isinstance(x, Variable) else x)
-    if array.dtype.kind != "f":
-        raise NumericalError(
-            f"{name}: an argument has dtype {array.dtype}, and a small step in it would be rounded away; write the numbers with a "
-            "decimal point, or convert them with x.astype(float)"
-        )
-    return array.astype(np.float64)
+def _parts(y: Array, complex_valued: bool) -> Array:
+    return np.stack([y.real, y.imag]) if complex_valued else y
 
 
-def _plain(f: Callable[..., Any], like: Sequence[Any], name: str) -> Callable[[list[Array]], Array]:
-    """f as a function of a list of arrays, which it may do with what it likes, with an array as its value."""
-
-    def call(points: list[Array]) -> Array:
-        arguments = [from_numpy(p.copy()) if isinstance(x, Variable) else p.copy() for p, x in zip(points, like, strict=True)]
-        with no_grad():
-            y = f(*arguments)
-        y = np.asarray(y._data if isinstance(y, Variable) else y)
-        if y.dtype.kind not in "biufc":
-            raise NumericalError(f"{name}: f must return numbers, and it returned {y.dtype}")
-        return y
-
-    return call
+def _whole(found: Estimate, complex_valued: bool) -> Estimate:
+    if not complex_valued:
+        return found
+    value = np.empty(found.value.shape[1:], complex)
+    value.real, value.imag = found.value
+    return Estimate(value, np.hypot(*found.error))

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu.errors import NumericalError
-from tinygrad_edu.graph import Variable, no_grad
-from tinygrad_edu.tensor import from_numpy
 from tinygrad_edu.testing.differences import estimate, step_for
 from tinygrad_edu.testing.functions import check_reads_arguments, same_far_away
+from tinygrad_edu.testing.plain import array_of, floats, plain
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -34,14 +34,15 @@ def numerical_diff(f: Callable[[Any], Any], x: Any, h: float = DEFAULT_STEP) -> 
     >>> tg.testing.numerical_diff(lambda x: 0.01 * x**2 + 0.1 * x, 5)
     0.1999999999990898
     """
-    if np.ndim(x._data if isinstance(x, Variable) else x):
+    array = array_of(x, "numerical_diff")
+    if array.ndim:
         raise NumericalError(
-            f"numerical_diff differentiates a function of one number, and x has shape {np.shape(x)}; for a function of an array "
+            f"numerical_diff differentiates a function of one number, and x has shape {array.shape}; for a function of an array "
             "use numerical_gradient"
         )
     _check_step(h)
-    point = _float64("numerical_diff", np.asarray(float(x)))
-    return float(_differences(_on_copies(f, x, "numerical_diff"), point, h)[()])
+    point = floats(array.astype(float)[()] if array.dtype.kind in "biu" else x, "numerical_diff")
+    return float(_differences(_numbers(f, x, "numerical_diff"), point, h)[()])
 
 
 def numerical_gradient(
@@ -77,9 +78,9 @@ def numerical_gradient(
     True
     """
     _check_step(h)
-    array = _float64("numerical_gradient", x._data if isinstance(x, Variable) else np.asarray(x))
+    array = floats(x, "numerical_gradient")
     check_reads_arguments(f, [0], "numerical_gradient")
-    evaluate = _on_copies(f, x, "numerical_gradient")
+    evaluate = _numbers(f, x, "numerical_gradient")
     values: list[float] = []
     noted = lambda point: _note(values, evaluate(point))  # noqa: E731
     if method == "central":
@@ -117,33 +118,22 @@ def _note(values: list[float], value: Any) -> Any:
 
 
 def _check_step(h: float) -> None:
-    if not h > 0 or not np.isfinite(h):
+    if not isinstance(h, Real) or not 0 < h < np.inf:
         raise NumericalError(f"the step h is a positive number, got {h!r}")
 
 
-def _float64(name: str, array: Array) -> Array:
-    if array.dtype.kind != "f":
-        raise NumericalError(
-            f"{name}: x has dtype {array.dtype}, and a small step in it would be rounded away; write the numbers with a decimal "
-            "point, or convert them with x.astype(float)"
-        )
-    return array.astype(np.float64)
-
-
-def _on_copies(f: Callable[[Any], Any], like: Any, name: str) -> Callable[[Array], Any]:
-    """f as a function that may do to its argument what it likes, and that returns one number."""
+def _numbers(f: Callable[[Any], Any], like: Any, name: str) -> Callable[[Array], Any]:
+    """f as a function of one array, with one number as its value: a real one where it gets real numbers."""
+    call = plain(f, [like], name, scalar=True)
 
     def evaluate(point: Array) -> Any:
-        argument: Any = point.copy() if isinstance(like, np.ndarray | Variable) or np.ndim(like) else point[()]
-        if isinstance(like, Variable):
-            argument = from_numpy(argument)
-        with no_grad():
-            y = f(argument)
-        y = np.asarray(y._data if isinstance(y, Variable) else y)
-        if y.size != 1 or y.dtype.kind not in ("biufc" if np.iscomplexobj(point) else "biuf"):
-            what = f"shape {y.shape}" if y.dtype.kind in "biuf" else f"type {y.dtype}"
-            raise NumericalError(f"{name}: f must return one real number, and it returned {what}; sum or average it")
-        return y.reshape(())[()]
+        y = call([point])
+        if y.dtype.kind == "c" and point.dtype.kind != "c":
+            raise NumericalError(
+                f"{name}: f must return one real number, and it returned type {y.dtype}; take its real part or its absolute value, or "
+                "numerical_jacobian, which differentiates both of its parts"
+            )
+        return y[()]
 
     return evaluate
 
