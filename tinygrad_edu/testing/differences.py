@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Each step is an irrational part of the one before. Otherwise the quotients of a function that jumps at every whole number can be
 # the same by chance, and what is the same twice is taken for certain.
+LARGE = 10.0  # a number over whose size a function need not change
 METHODS = ("central", "ridders", "forward", "backward", "complex")
 
 
@@ -77,8 +78,8 @@ def estimate(
 
 
 def _complex_step(phi: Callable[[Any], Any], scale: float) -> Estimate:
-    """Im φ(ih) / h. A φ that computes with real numbers somewhere drops the imaginary part without a word, so that the quotient is 0
-    or a part of the derivative: what φ says at a complex point is believed only if it is complex, and agrees with real steps."""
+    """Im φ(ih) / h. A φ that computes with real numbers somewhere drops the imaginary part without a word, and then the quotient is
+    0 or a part of the derivative: what φ says at a complex point is believed only if it is complex, and agrees with real steps."""
     here = np.asarray(phi(0.0))
     h = 1e-20 * scale
     try:
@@ -95,14 +96,17 @@ def _complex_step(phi: Callable[[Any], Any], scale: float) -> Estimate:
     rough = estimate(phi, 0.1 * scale, "central")
     with np.errstate(invalid="ignore"):  # inf - inf
         apart = np.abs(value - rough.value) > 0.1 * np.maximum(np.abs(value), np.abs(rough.value)) + 10 * rough.error
-        moved = np.abs(np.real(there) - here) > math.sqrt(eps_of(there)) * np.maximum(np.abs(there), np.abs(here))
+        near = math.sqrt(eps_of(there)) * np.maximum(np.abs(there), np.abs(here)) + h * (np.abs(rough.value) + rough.error)
+        moved = np.abs(np.real(there) - here) > near
     if np.any(apart | moved):
         raise _not_analytic("at complex numbers f is another function than at real ones, as np.conj, x.real and sorting make it")
     return Estimate(value, 4 * np.finfo(float).eps * np.abs(value))
 
 
 def _not_analytic(why: str) -> NumericalError:
-    return NumericalError(f'method="complex" needs an f that is analytic and computes with complex numbers, and {why}; use "ridders"')
+    return NumericalError(
+        f'method="complex" needs an f that is analytic and computes with complex numbers, and {why}; use method="ridders"'
+    )
 
 
 def mixed(
@@ -110,8 +114,8 @@ def mixed(
 ) -> Estimate:
     """∂²φ/∂s∂t at s = t = 0, for a function of two numbers with real values of any shape.
 
-    (φ(h, k) − φ(h, −k) − φ(−h, k) + φ(−h, −k)) / 4hk for several steps, extrapolated as in "ridders". Rounding is divided by h k, so
-    half of the digits are lost even where the steps are long. ``scales`` and ``at`` are as in `estimate`, for s and for t.
+    (φ(h, k) − φ(h, −k) − φ(−h, k) + φ(−h, −k)) / 4hk for several steps, extrapolated as in "ridders". Rounding is divided by
+    h k, which costs about 4 of 16 digits even where the steps are long. ``scales`` and ``at`` are as in `estimate`, for s and t.
 
     >>> import numpy as np
     >>> from tinygrad_edu.testing.differences import mixed
@@ -128,13 +132,39 @@ def mixed(
         h, k = step * scales[0], step * scales[1]
         corners = np.stack([np.asarray(phi(s, t), float) for s, t in ((h, k), (h, -k), (-h, k), (-h, -k))])
         area = ((at[0] + h) - (at[0] - h)) * ((at[1] + k) - (at[1] - k))
-        # φ's values are rounded, and so are the numbers that it computes with: x as well as f(x), in the same precision. A change of
-        # x by a part eps of it changes f by about eps / step of what the step does.
+        # φ's values are rounded, and so are the numbers x that it computes with: a change of x by eps x changes φ by eps x / h of
+        # what a step h does.
         spread = np.max(corners, axis=0) - np.min(corners, axis=0)
-        noise = 4 * eps * (np.max(np.abs(corners), axis=0) + spread / step) + tiny
+        noise = 4 * eps * (np.max(np.abs(corners), axis=0) + spread * max(abs(at[0] / h), abs(at[1] / k))) + tiny
         quotient = (corners[0] - corners[1] - corners[2] + corners[3]) / area if area else np.full(here.shape, np.nan)
         quotients.append((quotient, noise / (h * k)))
     return _extrapolated(quotients, steps, order=2)
+
+
+def slope(phi: Callable[[Any], Any], scale: float, method: str = "ridders", at: float = 0.0) -> Estimate:
+    """dφ/dt at t = 0, where the length over which φ changes is not known: a function of a large number may change over that
+    number's size, as a logarithm does, or over a length of 1, as a sine does. Both are tried.
+
+    >>> import numpy as np
+    >>> from tinygrad_edu.testing.differences import slope
+    >>> value, error = slope(lambda t: np.sin(1e4 + t), 1e4, at=1e4)
+    >>> bool(abs(value - np.cos(1e4)) < error < 1e-8)
+    True
+    """
+    long = estimate(phi, scale, method, at=at)
+    if method == "complex" or scale < LARGE:
+        return long
+    # A rounding of t + at, which is as large as scale, changes φ by so much.
+    return surer(long, estimate(phi, 1.0, method, at=at, size=scale * largest(long.value)))
+
+
+def surer(long: Estimate, short: Estimate) -> Estimate:
+    """Of two estimates, for each element, the one with the smaller error bar; where they contradict each other the one with shorter
+    steps, for long ones may have stepped over whole periods of φ."""
+    with np.errstate(invalid="ignore"):
+        contradiction = np.abs(long.value - short.value) > long.error + short.error
+    better = contradiction | (short.error < long.error)
+    return Estimate(np.where(better, short.value, long.value), np.where(better, short.error, long.error))
 
 
 class _Rounding:

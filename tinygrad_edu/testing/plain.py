@@ -21,8 +21,10 @@ def array_of(x: Any, name: str, what: str = "x") -> Array:
     try:
         return np.asarray(_data(x))
     except ValueError as error:
-        raise NumericalError(f"{name}: {what} is of type {type(x).__name__}, and its parts do not make one array, for their shapes differ; "
-            "differentiate with respect to one of them at a time") from error
+        raise NumericalError(
+            f"{name}: {what} is of type {type(x).__name__}, and its parts do not make one array, for their shapes differ; "
+            "differentiate with respect to one of them at a time"
+        ) from error
 
 
 def floats(x: Any, name: str, what: str = "x") -> Array:
@@ -33,13 +35,13 @@ def floats(x: Any, name: str, what: str = "x") -> Array:
         return array.astype(np.float64)
     if kind in "biu":
         raise NumericalError(
-            f"{name}: {what} has dtype {array.dtype}, and a small step in it would be rounded away; write the numbers with a decimal "
-            "point, or convert them with x.astype(float)"
+            f"{name}: {what} has dtype {array.dtype}, and a small step in it would be rounded away; write the numbers with a "
+            "decimal point, or convert them with x.astype(float)"
         )
     if kind == "c":
         raise NumericalError(
-            f"{name}: {what} has dtype {array.dtype}, and a complex number can move in two directions; differentiate with respect to "
-            "its real part, lambda a: f(a + 1j * z.imag), and to its imaginary part, lambda b: f(z.real + 1j * b)"
+            f"{name}: {what} has dtype {array.dtype}, and a complex number can move in two directions; differentiate with respect "
+            "to its real part, lambda a: f(a + 1j * z.imag), and to its imaginary part, lambda b: f(z.real + 1j * b)"
         )
     found = f"an array of {array.dtype}" if isinstance(x, np.ndarray | list | tuple) else f"of type {type(x).__name__}"
     raise NumericalError(
@@ -68,8 +70,8 @@ def plain(f: Callable[..., Any], like: Sequence[Any], name: str, *, scalar: bool
         del first[1:]
         if y.shape != first[0].shape:
             raise NumericalError(
-                f"{name}: f returned shape {first[0].shape} at first and shape {y.shape} at a point nearby, so there is no difference of "
-                "the two; keep all elements, and multiply by 0 those that do not count"
+                f"{name}: f returned shape {first[0].shape} at first and shape {y.shape} at a point nearby, so there is no "
+                "difference of the two; keep all elements, and multiply by 0 those that do not count"
             )
         if y.dtype.kind == "c" and not any(np.iscomplexobj(z) for z in (first[0], *points)):
             raise NumericalError(
