@@ -125,6 +125,8 @@ def test_a_complex_step_gives_every_digit():
     exact = np.exp(X) * (1 + X)
     assert np.all(np.abs(value - exact) <= error)
     assert np.all(error < 1e-14 * exact)
+    assert numerical_jacobian(lambda x: np.sin(1e8 * x), np.zeros(1), method="complex") == 1e8  # which no rough difference shows
+    assert numerical_jacobian(lambda x: (x + 1e8) - 1e8, np.ones(1), method="complex") == 1  # nor this, for rounding
 
 
 def into_real_numbers(x):

@@ -93,14 +93,17 @@ def _complex_step(phi: Callable[[Any], Any], scale: float) -> Estimate:
     if here.size and there.dtype.kind != "c":
         raise _not_analytic("f returns real numbers for complex ones, as np.abs, np.linalg.norm and float do")
     value = np.imag(there) / h
-    rough = estimate(phi, 0.1 * scale, "central")
-    with np.errstate(invalid="ignore"):  # inf - inf
-        apart = np.abs(value - rough.value) > 0.1 * np.maximum(np.abs(value), np.abs(rough.value)) + 10 * rough.error
-        near = math.sqrt(eps_of(there)) * np.maximum(np.abs(there), np.abs(here)) + h * (np.abs(rough.value) + rough.error)
-        moved = np.abs(np.real(there) - here) > near
-    if np.any(apart | moved):
+    same = np.isclose(np.real(there), here, rtol=math.sqrt(eps_of(there)), atol=h, equal_nan=True)
+    if not np.all(same) or all(_contradicts(estimate(phi, part * scale, "central"), value) for part in (0.1, 1e-4)):
         raise _not_analytic("at complex numbers f is another function than at real ones, as np.conj, x.real and sorting make it")
     return Estimate(value, 4 * np.finfo(float).eps * np.abs(value))
+
+
+def _contradicts(rough: Estimate, value: Array) -> bool:
+    """Whether a difference along real numbers, roughly as it is known, excludes a derivative."""
+    with np.errstate(invalid="ignore"):  # inf - inf
+        near = 0.1 * np.maximum(np.abs(value), np.abs(rough.value)) + 10 * rough.error
+        return bool(np.any(np.abs(value - rough.value) > near))
 
 
 def _not_analytic(why: str) -> NumericalError:
