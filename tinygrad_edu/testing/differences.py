@@ -39,6 +39,7 @@ def estimate(
     eps: float | None = None,
     at: float = 0.0,
     size: float = 0.0,
+    reach: float = 0.0,
 ) -> Estimate:
     """dφ/dt at t = 0, for a function of one number with real values of any shape.
 
@@ -52,6 +53,7 @@ def estimate(
     eps: the precision of φ's values, by default that of their dtype.
     at: the number that φ adds its steps to: a step is then what is left of it after that sum is rounded.
     size: how large the numbers are that φ's values were computed from, if larger than the values.
+    reach: how large the number is to which φ adds its steps, and which it may round, as ``x.astype(np.float32)`` does.
 
     >>> from tinygrad_edu.testing.differences import estimate
     >>> import numpy as np
@@ -63,7 +65,7 @@ def estimate(
         return _complex_step(phi, scale)
     if method not in METHODS:
         raise ArgumentError(f"method is one of {', '.join(METHODS)}, not {method!r}")
-    rounding = _Rounding(phi, eps, at, size)
+    rounding = _Rounding(phi, eps, at, size, reach)
     if method == "central":
         h = scale * rounding.eps ** (1 / 3)
         wide, narrow = rounding.central(h), rounding.central(h / 2)
@@ -154,11 +156,10 @@ def slope(phi: Callable[[Any], Any], scale: float, method: str = "ridders", at: 
     >>> bool(abs(value - np.cos(1e4)) < error < 1e-8)
     True
     """
-    long = estimate(phi, scale, method, at=at)
+    long = estimate(phi, scale, method, at=at, reach=scale)
     if method == "complex" or scale < LARGE:
         return long
-    # A rounding of t + at, which is as large as scale, changes φ by so much.
-    return surer(long, estimate(phi, 1.0, method, at=at, size=scale * largest(long.value)))
+    return surer(long, estimate(phi, 1.0, method, at=at, reach=scale))
 
 
 def surer(long: Estimate, short: Estimate) -> Estimate:
@@ -173,8 +174,9 @@ def surer(long: Estimate, short: Estimate) -> Estimate:
 class _Rounding:
     """φ, with a look at how large its values are: rounding is a part of that."""
 
-    def __init__(self, phi: Callable[[Any], Any], eps: float | None, origin: float, size: float) -> None:
+    def __init__(self, phi: Callable[[Any], Any], eps: float | None, origin: float, size: float, reach: float) -> None:
         self.phi = phi
+        self.reach = reach
         self.origin = origin
         self.here = np.asarray(phi(0.0))
         kind = self.here.dtype.kind
@@ -182,6 +184,7 @@ class _Rounding:
         self.eps = eps or float(facts.eps)
         self.tiny = float(facts.tiny)  # what is smaller loses digits, and then all of itself
         self.largest = np.maximum(np.abs(self.here.astype(float)), size)
+        self.slope = np.zeros(self.here.shape)
 
     def at(self, t: float) -> Array:
         y = np.asarray(self.phi(t), float)
@@ -189,16 +192,19 @@ class _Rounding:
         return y
 
     def central(self, h: float) -> Array:
-        length = (self.origin + h) - (self.origin - h)
-        return np.asarray((self.at(h) - self.at(-h)) / length) if length else np.full(self.here.shape, np.nan)
+        return self.quotient(self.at(h) - self.at(-h), (self.origin + h) - (self.origin - h))
 
     def one_sided(self, h: float) -> Array:
-        length = (self.origin + h) - self.origin
-        return np.asarray((self.at(h) - self.here) / length) if length else np.full(self.here.shape, np.nan)
+        return self.quotient(self.at(h) - self.here, (self.origin + h) - self.origin)
+
+    def quotient(self, difference: Array, length: float) -> Array:
+        self.slope = np.asarray(difference / length) if length else np.full(self.here.shape, np.nan)
+        return self.slope
 
     def of(self, h: float) -> Array:
-        """What rounding can do to a difference with this step."""
-        return np.asarray((4 * self.eps * self.largest + self.tiny) / h)
+        """What rounding can do to the difference just taken, with this step."""
+        moved = self.reach * np.abs(self.slope) if self.reach else 0.0
+        return np.asarray((4 * self.eps * (self.largest + moved) + self.tiny) / h)
 
 
 def _extrapolated(quotients: Sequence[tuple[Array, Array]], steps: Sequence[float], order: int) -> Estimate:
