@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def numerical_jvp(
     f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], *, method: str = "ridders", with_error: bool = False
 ) -> Any:
-    """The derivative of ``f`` at ``primals`` along ``tangents``, Jv, in the shape of f's values.
+    """The derivative of ``f`` at ``primals`` along ``tangents``: Jv = d/dt f(x + t v) at t = 0, in the shape of f's values.
 
     ``primals`` and ``tangents`` are tuples or lists with one array for each argument of f, as in ``jax.jvp``: for a function of one
     argument, ``numerical_jvp(f, (x,), (v,))``. ``method`` is one of `numerical_gradient`'s. ``with_error`` returns (derivative,

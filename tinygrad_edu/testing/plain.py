@@ -56,7 +56,7 @@ def plain(f: Callable[..., Any], like: Sequence[Any], name: str, *, scalar: bool
     It may do to its arguments what it likes, and to its results later: they are copies. It gets tensors where ``like`` has tensors,
     and scalars where it has scalars. Its values have one shape wherever it is called, for else they would have no difference.
     """
-    first: list[Array] = []
+    first: Array | None = None
 
     def argument(point: Array, x: Any) -> Any:
         if isinstance(x, Variable):
@@ -64,16 +64,17 @@ def plain(f: Callable[..., Any], like: Sequence[Any], name: str, *, scalar: bool
         return point.copy() if isinstance(x, np.ndarray) or point.ndim else point[()]
 
     def call(points: Sequence[Array]) -> Array:
+        nonlocal first
         with no_grad():
             y = _values(f(*map(argument, points, like)), name, scalar)
-        first.append(y)
-        del first[1:]
-        if y.shape != first[0].shape:
+        if first is None:
+            first = y
+        if y.shape != first.shape:
             raise NumericalError(
-                f"{name}: f returned shape {first[0].shape} at first and shape {y.shape} at a point nearby, so there is no "
+                f"{name}: f returned shape {first.shape} at first and shape {y.shape} at a point nearby, so there is no "
                 "difference of the two; keep all elements, and multiply by 0 those that do not count"
             )
-        if y.dtype.kind == "c" and not any(np.iscomplexobj(z) for z in (first[0], *points)):
+        if y.dtype.kind == "c" and not any(np.iscomplexobj(z) for z in (first, *points)):
             raise NumericalError(
                 f"{name}: f returned real numbers at first and complex ones at a point nearby, so x lies at the edge of where f is "
                 "real; move x inside, or let f return complex numbers everywhere, y + 0j"
@@ -93,8 +94,7 @@ def _values(y: Any, name: str, scalar: bool) -> Array:
         array = None  # parts of different shapes
     if several and (array is None or array.dtype.kind not in "biufc" or (scalar and array.size != 1)):
         raise NumericalError(
-            f"{name}: f returns a {type(y).__name__} of {len(y)}: return the loss alone, f(x)[0], or one array made of all with "
-            "np.concatenate"
+            f"{name}: f returns a {type(y).__name__} of {len(y)}: return the loss alone, f(x)[0], or one array made of all of them"
         )
     if array is None or array.dtype.kind not in "biufc":
         kind = type(y).__name__ if array is None or not array.ndim else f"an array of {array.dtype}"
