@@ -8,18 +8,20 @@ reports what remains of both.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.errors import ArgumentError
+from tinygrad_edu.errors import ArgumentError, NumericalError
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
 # Each step is an irrational part of the one before. Otherwise the quotients of a function that jumps at every whole number can be
 # the same by chance, and what is the same twice is taken for certain.
+LARGE = 10.0  # a number over whose size a function need not change
 METHODS = ("central", "ridders", "forward", "backward", "complex")
 
 
@@ -37,6 +39,7 @@ def estimate(
     eps: float | None = None,
     at: float = 0.0,
     size: float = 0.0,
+    reach: float = 0.0,
 ) -> Estimate:
     """dφ/dt at t = 0, for a function of one number with real values of any shape.
 
@@ -46,10 +49,11 @@ def estimate(
     scale: the length over which φ changes: steps are a part of it.
     method: "central" is one central difference, "ridders" extrapolates central differences (C. Ridders, 1982), "forward" and
         "backward" extrapolate one-sided ones, for kinks; "complex" is Im φ(ih) / h, which has no rounding error at all but needs a
-        φ that is analytic and computes with complex numbers (Squire and Trapp, 1998).
+        φ that is analytic and computes with complex numbers (Squire and Trapp, 1998). Raises `NumericalError` where φ does not.
     eps: the precision of φ's values, by default that of their dtype.
     at: the number that φ adds its steps to: a step is then what is left of it after that sum is rounded.
     size: how large the numbers are that φ's values were computed from, if larger than the values.
+    reach: how large the number is to which φ adds its steps, and which it may round, as ``x.astype(np.float32)`` does.
 
     >>> from tinygrad_edu.testing.differences import estimate
     >>> import numpy as np
@@ -58,12 +62,10 @@ def estimate(
     True
     """
     if method == "complex":
-        h = 1e-20 * scale
-        value = np.imag(phi(1j * h)) / h
-        return Estimate(value, 4 * np.finfo(float).eps * np.abs(value))
+        return _complex_step(phi, scale)
     if method not in METHODS:
         raise ArgumentError(f"method is one of {', '.join(METHODS)}, not {method!r}")
-    rounding = _Rounding(phi, eps, at, size)
+    rounding = _Rounding(phi, eps, at, size, reach)
     if method == "central":
         h = scale * rounding.eps ** (1 / 3)
         wide, narrow = rounding.central(h), rounding.central(h / 2)
@@ -77,11 +79,104 @@ def estimate(
     return _extrapolated([(rounding.one_sided(sign * h), 2 * rounding.of(h)) for h in steps], steps, order=1)
 
 
+def _complex_step(phi: Callable[[Any], Any], scale: float) -> Estimate:
+    """Im φ(ih) / h. A φ that computes with real numbers somewhere drops the imaginary part without a word, and then the quotient is
+    0 or a part of the derivative: what φ says at a complex point is believed only if it is complex, and agrees with real steps."""
+    here = np.asarray(phi(0.0))
+    h = 1e-20 * scale
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            there = np.asarray(phi(1j * h))
+    except (TypeError, np.exceptions.ComplexWarning) as error:
+        raise _not_analytic(f"f does not take complex numbers ({error})") from error
+    if here.dtype.kind == "c":
+        raise _not_analytic("f returns complex numbers for real ones, whose imaginary part hides that of the step")
+    if here.size and there.dtype.kind != "c":
+        raise _not_analytic("f returns real numbers for complex ones, as np.abs, np.linalg.norm and float do")
+    value = np.imag(there) / h
+    same = np.isclose(np.real(there), here, rtol=math.sqrt(eps_of(there)), atol=h, equal_nan=True)
+    if not np.all(same) or all(_contradicts(estimate(phi, part * scale, "central"), value) for part in (0.1, 1e-4)):
+        raise _not_analytic("at complex numbers f is another function than at real ones, as np.conj, x.real and sorting make it")
+    return Estimate(value, 4 * np.finfo(float).eps * np.abs(value))
+
+
+def _contradicts(rough: Estimate, value: Array) -> bool:
+    """Whether a difference along real numbers, roughly as it is known, excludes a derivative."""
+    with np.errstate(invalid="ignore"):  # inf - inf
+        near = 0.1 * np.maximum(np.abs(value), np.abs(rough.value)) + 10 * rough.error
+        return bool(np.any(np.abs(value - rough.value) > near))
+
+
+def _not_analytic(why: str) -> NumericalError:
+    return NumericalError(
+        f'method="complex" needs an f that is analytic and computes with complex numbers, and {why}; use method="ridders"'
+    )
+
+
+def mixed(
+    phi: Callable[[float, float], Any], scales: tuple[float, float] = (1.0, 1.0), at: tuple[float, float] = (0.0, 0.0)
+) -> Estimate:
+    """∂²φ/∂s∂t at s = t = 0, for a function of two numbers with real values of any shape.
+
+    (φ(h, k) − φ(h, −k) − φ(−h, k) + φ(−h, −k)) / 4hk for several steps, extrapolated as in "ridders". Rounding is divided by
+    h k, which costs about 4 of 16 digits even where the steps are long. ``scales`` and ``at`` are as in `estimate`, for s and t.
+
+    >>> import numpy as np
+    >>> from tinygrad_edu.testing.differences import mixed
+    >>> value, error = mixed(lambda s, t: np.exp((1 + s) * (2 + t)), (1.0, 2.0), (1.0, 2.0))
+    >>> bool(abs(value - 3 * np.exp(2)) < error < 1e-7)
+    True
+    """
+    here = np.asarray(phi(0.0, 0.0))
+    facts = np.finfo(here.dtype if here.dtype.kind == "f" else float)
+    eps, tiny = float(facts.eps), float(facts.tiny)
+    steps = [eps ** (1 / 8) * 3 ** (-k / 2) for k in range(10)]
+    quotients = []
+    for step in steps:
+        h, k = step * scales[0], step * scales[1]
+        corners = np.stack([np.asarray(phi(s, t), float) for s, t in ((h, k), (h, -k), (-h, k), (-h, -k))])
+        area = ((at[0] + h) - (at[0] - h)) * ((at[1] + k) - (at[1] - k))
+        # φ's values are rounded, and so are the numbers x that it computes with: a change of x by eps x changes φ by eps x / h of
+        # what a step h does.
+        spread = np.max(corners, axis=0) - np.min(corners, axis=0)
+        noise = 4 * eps * (np.max(np.abs(corners), axis=0) + spread * max(abs(at[0] / h), abs(at[1] / k))) + tiny
+        quotient = (corners[0] - corners[1] - corners[2] + corners[3]) / area if area else np.full(here.shape, np.nan)
+        quotients.append((quotient, noise / (h * k)))
+    return _extrapolated(quotients, steps, order=2)
+
+
+def slope(phi: Callable[[Any], Any], scale: float, method: str = "ridders", at: float = 0.0) -> Estimate:
+    """dφ/dt at t = 0, where the length over which φ changes is not known: a function of a large number may change over that
+    number's size, as a logarithm does, or over a length of 1, as a sine does. Both are tried.
+
+    >>> import numpy as np
+    >>> from tinygrad_edu.testing.differences import slope
+    >>> value, error = slope(lambda t: np.sin(1e4 + t), 1e4, at=1e4)
+    >>> bool(abs(value - np.cos(1e4)) < error < 1e-8)
+    True
+    """
+    long = estimate(phi, scale, method, at=at, reach=scale)
+    if method == "complex" or scale < LARGE:
+        return long
+    return surer(long, estimate(phi, 1.0, method, at=at, reach=scale))
+
+
+def surer(long: Estimate, short: Estimate) -> Estimate:
+    """Of two estimates, for each element, the one with the smaller error bar; where they contradict each other the one with shorter
+    steps, for long ones may have stepped over whole periods of φ."""
+    with np.errstate(invalid="ignore"):
+        contradiction = np.abs(long.value - short.value) > long.error + short.error
+    better = contradiction | (short.error < long.error)
+    return Estimate(np.where(better, short.value, long.value), np.where(better, short.error, long.error))
+
+
 class _Rounding:
     """φ, with a look at how large its values are: rounding is a part of that."""
 
-    def __init__(self, phi: Callable[[Any], Any], eps: float | None, origin: float, size: float) -> None:
+    def __init__(self, phi: Callable[[Any], Any], eps: float | None, origin: float, size: float, reach: float) -> None:
         self.phi = phi
+        self.reach = reach
         self.origin = origin
         self.here = np.asarray(phi(0.0))
         kind = self.here.dtype.kind
@@ -89,6 +184,7 @@ class _Rounding:
         self.eps = eps or float(facts.eps)
         self.tiny = float(facts.tiny)  # what is smaller loses digits, and then all of itself
         self.largest = np.maximum(np.abs(self.here.astype(float)), size)
+        self.slope = np.zeros(self.here.shape)
 
     def at(self, t: float) -> Array:
         y = np.asarray(self.phi(t), float)
@@ -96,16 +192,19 @@ class _Rounding:
         return y
 
     def central(self, h: float) -> Array:
-        length = (self.origin + h) - (self.origin - h)
-        return np.asarray((self.at(h) - self.at(-h)) / length) if length else np.full(self.here.shape, np.nan)
+        return self.quotient(self.at(h) - self.at(-h), (self.origin + h) - (self.origin - h))
 
     def one_sided(self, h: float) -> Array:
-        length = (self.origin + h) - self.origin
-        return np.asarray((self.at(h) - self.here) / length) if length else np.full(self.here.shape, np.nan)
+        return self.quotient(self.at(h) - self.here, (self.origin + h) - self.origin)
+
+    def quotient(self, difference: Array, length: float) -> Array:
+        self.slope = np.asarray(difference / length) if length else np.full(self.here.shape, np.nan)
+        return self.slope
 
     def of(self, h: float) -> Array:
-        """What rounding can do to a difference with this step."""
-        return np.asarray((4 * self.eps * self.largest + self.tiny) / h)
+        """What rounding can do to the difference just taken, with this step."""
+        moved = self.reach * np.abs(self.slope) if self.reach else 0.0
+        return np.asarray((4 * self.eps * (self.largest + moved) + self.tiny) / h)
 
 
 def _extrapolated(quotients: Sequence[tuple[Array, Array]], steps: Sequence[float], order: int) -> Estimate:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu.errors import NumericalError
-from tinygrad_edu.graph import Variable, no_grad
-from tinygrad_edu.tensor import from_numpy
-from tinygrad_edu.testing.differences import estimate, step_for
+from tinygrad_edu.testing.differences import eps_of, slope, step_for
 from tinygrad_edu.testing.functions import check_reads_arguments, same_far_away
+from tinygrad_edu.testing.plain import array_of, floats, plain
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -34,14 +34,16 @@ def numerical_diff(f: Callable[[Any], Any], x: Any, h: float = DEFAULT_STEP) -> 
     >>> tg.testing.numerical_diff(lambda x: 0.01 * x**2 + 0.1 * x, 5)
     0.1999999999990898
     """
-    if np.ndim(x._data if isinstance(x, Variable) else x):
+    array = array_of(x, "numerical_diff")
+    if array.ndim:
         raise NumericalError(
-            f"numerical_diff differentiates a function of one number, and x has shape {np.shape(x)}; for a function of an array "
+            f"numerical_diff differentiates a function of one number, and x has shape {array.shape}; for a function of an array "
             "use numerical_gradient"
         )
     _check_step(h)
-    point = _float64("numerical_diff", np.asarray(float(x)))
-    return float(_differences(_on_copies(f, x, "numerical_diff"), point, h)[()])
+    point = floats(array.astype(float)[()] if array.dtype.kind in "biu" else x, "numerical_diff")
+    evaluate = _numbers(f, x, "numerical_diff")
+    return float(_differences(evaluate, point, _fitting(h, evaluate, point))[()])
 
 
 def numerical_gradient(
@@ -58,13 +60,15 @@ def numerical_gradient(
         the book warns. If it is left alone and f computes in float32 or float16, a longer one is taken that fits the precision.
     method: "central" is the book's. "ridders" extrapolates differences over several steps that fit the size of each element, to
         about 12 digits; "forward" and "backward" do it from one side, for kinks; "complex" takes one imaginary step, for functions
-        that are analytic and compute with complex numbers. Then ``h`` has no meaning.
-    with_error: return (gradient, error bars) instead.
+        that are analytic and compute with complex numbers; others are refused. Then ``h`` has no meaning.
+    with_error: return (gradient, error bars) instead. A bar is infinite where h is rounded away beside x. All bars suppose that f
+        is smooth over a part of the size of x, or of 1, whichever is less.
 
     Returns an array of float64 with the shape of ``x``. f gets float64 numbers also where ``x`` has fewer bits: only then is the
     difference of two nearby values more than rounding noise.
 
-    Raises `NumericalError` when f returns more than one number, or never looks at its argument. Source: *Deep Learning from
+    Raises `NumericalError` when f returns more than one number (a tuple, say) or a complex one, or never looks at its argument, and
+    when x is not an array of floats. Source: *Deep Learning from
     Scratch*, section 4.4.
 
     >>> import numpy as np
@@ -77,15 +81,15 @@ def numerical_gradient(
     True
     """
     _check_step(h)
-    array = _float64("numerical_gradient", x._data if isinstance(x, Variable) else np.asarray(x))
+    array = floats(x, "numerical_gradient")
     check_reads_arguments(f, [0], "numerical_gradient")
-    evaluate = _on_copies(f, x, "numerical_gradient")
-    values: list[float] = []
+    evaluate = _numbers(f, x, "numerical_gradient")
+    values: list[Any] = []
     noted = lambda point: _note(values, evaluate(point))  # noqa: E731
     if method == "central":
+        h = _fitting(h, evaluate, array)
         gradient = _differences(noted, array, h)
-        # Half the step has a quarter of the error, so the difference of the two is most of it.
-        error = np.abs(gradient - _differences(evaluate, array, h / 2)) * 4 / 3 if with_error else None
+        error = _central_error(gradient, evaluate, array, h, values) if with_error else None
     else:
         gradient, error = _estimates(evaluate if method == "complex" else noted, array, method)
     if array.size and len(set(values)) == 1 and same_far_away(evaluate, array):
@@ -107,59 +111,61 @@ def _estimates(evaluate: Callable[[Array], Any], x: Array, method: str) -> tuple
             moved[index] += t
             return evaluate(moved)
 
-        gradient[index], error[index] = estimate(phi, step_for(float(x[index])), method, at=float(x[index]))
+        gradient[index], error[index] = slope(phi, step_for(float(x[index])), method, float(x[index]))
     return gradient, error
 
 
-def _note(values: list[float], value: Any) -> Any:
-    values.append(float(value))
+def _note(values: list[Any], value: Any) -> Any:
+    values.append(value)
     return value
 
 
 def _check_step(h: float) -> None:
-    if not h > 0 or not np.isfinite(h):
+    if not isinstance(h, Real) or not 0 < h < np.inf:
         raise NumericalError(f"the step h is a positive number, got {h!r}")
 
 
-def _float64(name: str, array: Array) -> Array:
-    if array.dtype.kind != "f":
-        raise NumericalError(
-            f"{name}: x has dtype {array.dtype}, and a small step in it would be rounded away; write the numbers with a decimal "
-            "point, or convert them with x.astype(float)"
-        )
-    return array.astype(np.float64)
-
-
-def _on_copies(f: Callable[[Any], Any], like: Any, name: str) -> Callable[[Array], Any]:
-    """f as a function that may do to its argument what it likes, and that returns one number."""
+def _numbers(f: Callable[[Any], Any], like: Any, name: str) -> Callable[[Array], Any]:
+    """f as a function of one array, with one number as its value: a real one where it gets real numbers."""
+    call = plain(f, [like], name, scalar=True)
 
     def evaluate(point: Array) -> Any:
-        argument: Any = point.copy() if isinstance(like, np.ndarray | Variable) or np.ndim(like) else point[()]
-        if isinstance(like, Variable):
-            argument = from_numpy(argument)
-        with no_grad():
-            y = f(argument)
-        y = np.asarray(y._data if isinstance(y, Variable) else y)
-        if y.size != 1 or y.dtype.kind not in ("biufc" if np.iscomplexobj(point) else "biuf"):
-            what = f"shape {y.shape}" if y.dtype.kind in "biuf" else f"type {y.dtype}"
-            raise NumericalError(f"{name}: f must return one real number, and it returned {what}; sum or average it")
-        return y.reshape(())[()]
+        y = call([point])
+        if y.dtype.kind == "c" and point.dtype.kind != "c":
+            raise NumericalError(
+                f"{name}: f must return one real number, and it returned type {y.dtype}; take its real part or its absolute value, "
+                "or numerical_jacobian, which differentiates both of its parts"
+            )
+        return y[()]
 
     return evaluate
 
 
 def _differences(evaluate: Callable[[Array], Any], x: Array, h: float) -> Array:
     gradient = np.zeros(x.shape)
-    if h == DEFAULT_STEP and x.size:  # not a step that somebody asked for
-        h = max(h, _smallest_step(evaluate(x.copy())))
     for index, plus, minus in _neighbours(x, h):
         gradient[index] = (np.float64(evaluate(plus)) - np.float64(evaluate(minus))) / (2 * h)
     return gradient
 
 
-def _smallest_step(value: Any) -> float:
-    """The step at which rounding in f and the curvature of f weigh about the same: the cube root of f's precision."""
-    return float(np.cbrt(np.finfo(value.dtype).eps)) if value.dtype.kind == "f" else 0.0
+def _central_error(gradient: Array, evaluate: Callable[[Array], Any], x: Array, h: float, values: list[Any]) -> Array:
+    """By how much central differences may be wrong: by curvature, and by rounding of f(x) and of x itself."""
+    # Half the step has a quarter of the error, so 4/3 of the difference is the error, but for higher powers of h: twice that.
+    curvature = 8 / 3 * np.abs(gradient - _differences(evaluate, x, h / 2))
+    sizes = np.abs(np.array(values, float))
+    eps = max((eps_of(np.asarray(value)) for value in values), default=0.0)
+    largest = np.max(sizes, initial=0.0, where=np.isfinite(sizes))
+    rounding = 4 * eps * (largest + np.abs(x * gradient)) / h
+    return np.where((x - h == x) | (x + h == x), np.inf, curvature + rounding)
+
+
+def _fitting(h: float, evaluate: Callable[[Array], Any], x: Array) -> float:
+    """The step, unless it is the default and too short for f: at the cube root of f's precision, rounding in f and the curvature of
+    f weigh about the same."""
+    if h != DEFAULT_STEP or not x.size:  # a step that somebody asked for
+        return h
+    value = np.asarray(evaluate(x.copy()))
+    return max(h, float(np.cbrt(eps_of(value)))) if value.dtype.kind == "f" else h
 
 
 def _neighbours(x: Array, h: float) -> Iterator[tuple[tuple[int, ...], Array, Array]]:
