@@ -92,12 +92,12 @@ def check_gradients(
     report.blame = check.blame
     if elementwise is None:
         elementwise = sum(check.arrays[i].size for i in check.chosen) <= MANY
-    with _bar(check.work(elementwise, directions) * order if "vjp" in modes else 1, progress) as step:
-        for k in range(1, order + 1):
+    orders = order if "vjp" in modes else 1
+    if orders < order:
+        report.notes.append("only order 1 is looked at: higher orders compare gradients, and modes has no 'vjp'")
+    with _bar(check.work(modes, elementwise, directions) * orders, progress) as step:
+        for k in range(1, orders + 1):
             check.order(k, report, modes, elementwise, directions, step)
-            if "vjp" not in modes:
-                report.notes += [f"order 2 is not looked at: it compares gradients, and modes is {tuple(modes)}"] * (order > 1)
-                break
             if again := calls_again(report):
                 check.same_again(again)
             if not report.ok:
@@ -196,8 +196,10 @@ class _Check:
 
         return numbers() + 1j * numbers() if like.dtype.kind == "c" else numbers()
 
-    def work(self, elementwise: bool, directions: int) -> int:
-        """How many derivatives one order compares."""
+    def work(self, modes: Sequence[str], elementwise: bool, directions: int) -> int:
+        """How many derivatives one order compares, but for the one by forward mode."""
+        if "vjp" not in modes:
+            return 0
         parts = {i: self.arrays[i].size * (2 if self.arrays[i].dtype.kind == "c" else 1) for i in self.chosen}
         return sum(parts.values()) if elementwise else directions * len(parts)
 
