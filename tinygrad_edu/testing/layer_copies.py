@@ -161,10 +161,10 @@ class Parameters:
             beside = name in found or name.removeprefix("d") in kept.keys() - {name} or a.dtype.kind not in "fc"
             if beside or any(np.may_share_memory(a, kept[parameter]) for parameter in found) or not _matters(layer, name, inputs):
                 continue
-            alternative = next((n for n in vars(used) if n.lower() == f"d{name}".lower()), "")
+            misspelt = next((f", not self.{n}" for n in vars(used) if n != f"d{name}" and n.lower() == f"d{name}".lower()), "")
             self.notes.append(
                 f"{name} of {self.name} has no gradient d{name}, and the result depends on it: if it is a parameter, backward "
-                f"should set self.d{name}" + (f", not self.{alternative}" if alternative not in ("", f"d{name}") else "")
+                f"should set self.d{name}{misspelt}"
             )
         return found
 
