@@ -109,6 +109,20 @@ def test_layers_with_several_inputs():
     assert "2 times" in report.suspicion
 
 
+def test_numbers_are_not_kept_by_reference():
+    class Product:
+        def forward(self, x, y):
+            self.x, self.y = x, y
+            return x * y
+
+        def backward(self, dout):
+            return dout * self.y, dout * self.x
+
+    report = check_layer(Product(), 3.0, 4.0)
+    assert (report.ok, report.compared, report.notes) == (True, 2, [])
+    assert "keeps its input by reference" in check_layer(Product(), normal(3), normal(3)).notes[0]
+
+
 def test_layers_with_several_results():
     class Split:
         def __init__(self, of_second=1.0):

@@ -149,7 +149,7 @@ class _Layer:
         name = f"{self.kept.name}.backward"
         y = self.forward(points)
         for array in self.given if spoil else ():
-            if isinstance(array, np.ndarray):
+            if isinstance(array, np.ndarray) and array.ndim:  # a number does not change
                 array[...] = 0
         dout, before = cotangents(projection, y), copies(self.given)
         dx = self.layer.backward(*[d if d.shape else d[()] for d in dout])
