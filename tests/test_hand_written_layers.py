@@ -204,6 +204,19 @@ def test_parameters_that_are_single_numbers(factor):
     assert (report.ok, report.compared) == (factor == 1, 5)
 
 
+def test_a_parameter_that_is_no_array_is_noted():
+    def backward(self, dout):
+        self.dk = 5 * (dout * self.x).sum()
+        return dout * self.k
+
+    layer = layer_of(lambda self, x: (setattr(self, "x", x.copy()), self.k * x)[1], backward)
+    layer.k = 2.0
+    words = "k of Layer is of type float, which cannot be updated in place, and so dk is not compared: write np.array(...)"
+    assert check_layer(layer, normal(4)).notes == [words]
+    layer.k = np.array(2.0)
+    assert not check_layer(layer, normal(4)).ok
+
+
 def test_running_statistics_are_no_parameters():
     class BatchNorm:
         def __init__(self):

@@ -87,6 +87,35 @@ def test_copies_of_layers_keep_what_shares_memory():
         assert np.array_equal(turned, w.T[::-1, ::2])
 
 
+def test_parameters_of_a_class_are_left_as_they_were():
+    w = normal(3, 2)
+
+    class OfClass:
+        params, grads = [w], [np.zeros((3, 2))]
+
+        def forward(self, x):
+            self.x = x.copy()
+            return x @ self.params[0]
+
+        def backward(self, dout):
+            self.grads[0][...] = 2 * self.x.T @ dout
+            return dout @ self.params[0].T
+
+    report = check_layer(OfClass(), normal(4, 3))
+    assert {v.input for v in report.mismatches} == {1}
+    assert np.array_equal(w, normal(3, 2))
+    assert not OfClass.grads[0].any()
+
+
+def test_parameters_that_are_computed_when_they_are_asked_for():
+    class Computed(FirstVolume):
+        params = property(lambda self: [self.W, self.b])
+        grads = property(lambda self: [self.dW, self.db])
+
+    report = check_layer(Computed(normal(3, 2), normal(2)), normal(4, 3))
+    assert (report.ok, report.compared) == (True, 12 + 6 + 2)
+
+
 class Named:
     """Parameters in dictionaries, as those that the book's optimizers take."""
 
@@ -134,6 +163,7 @@ NO_LAYERS = {
     "no backward": (lambda: layer_of(same, None), "Layer has no backward"),
     "a lock": (lambda: Locked(normal(3, 2), normal(2)), "Locked cannot be copied.*lock.*Keep locks, files and the like outside"),
     "a float": (lambda: layer_of(same, same, params=[2.0], grads=[0.0]), r"params\[0\].* type float, .* write np.array\(...\)"),
+    "one array": (lambda: layer_of(same, same, params=normal(2)), "params of Layer is an object of type ndarray: make it a list"),
     "a gradient less": (lambda: layer_of(same, same, params=[normal(2)], grads=[]), "Layer has 1 params and 0 grads"),
     "no gradient": (lambda: layer_of(same, same, params=[normal(2)], grads=[None]), r"params\[0\] of Layer is None: backward sets"),
 }

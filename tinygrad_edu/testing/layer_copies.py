@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 def copied(layer: Any, wide: bool = False) -> Any:
     """A copy of a layer; with ``wide``, its floating arrays are in double precision. An array that is updated in place changes its
     views, such as W.T, and so it is in the copy, where `copy.deepcopy` alone would make arrays of their own."""
+    lists = {name: inspect.getattr_static(layer, name, None) for name in ("params", "grads")}  # perhaps of the class
+    whole = layer, {name: value for name, value in lists.items() if isinstance(value, list | tuple | dict)}
     groups: dict[int, tuple[Array, list[Array]]] = {}
-    for array in _arrays(layer, {}):
+    for array in _arrays(whole, {}):
         root = _root(array)
         groups.setdefault(id(root), (root, []))[1].append(array)
     memo: dict[int, Any] = {}
@@ -31,12 +34,15 @@ def copied(layer: Any, wide: bool = False) -> Any:
         if len(views) > 1 or dtype != root.dtype:
             memo.update(zip(map(id, views), _views(root, views, dtype), strict=True))
     try:
-        return copy.deepcopy(layer, memo)
+        made, lists = copy.deepcopy(whole, memo)
     except Exception as error:
         raise ArgumentError(
             f"check_layer: {type(layer).__name__} cannot be copied, and it is checked on copies: {error}. Keep locks, files and "
             "the like outside of the layer, or give it a __deepcopy__"
         ) from error
+    for name, value in lists.items():
+        setattr(made, name, value)
+    return made
 
 
 def _arrays(thing: Any, seen: dict[int, Any]) -> Iterator[Array]:
@@ -89,6 +95,10 @@ class Parameters:
         self.name = name
         self.notes: list[str] = []
         params = getattr(layer, "params", None)
+        if not isinstance(params, Sequence | Mapping | None):
+            raise ArgumentError(
+                f"check_layer: params of {name} is an object of type {type(params).__name__}: make it a list of arrays"
+            )
         self.named = params is None or not len(params)
         self.keys: list[Any] = self._attributes(layer, inputs) if self.named else list(_keyed(params))
         self.labels = list(self.keys) if self.named else [f"params[{key!r}]" for key in self.keys]
@@ -157,6 +167,12 @@ class Parameters:
         used.backward(*[np.ones_like(part) for part in y])
         kept = {name: a for name, a in before.items() if getattr(used, name, None) is a}
         found = [name for name in kept if is_number(getattr(used, f"d{name}", None))]
+        for name, value in getattr(used, "__dict__", {}).items():
+            if isinstance(value, float | np.floating) and is_number(getattr(used, f"d{name}", None)):
+                self.notes.append(
+                    f"{name} of {self.name} is of type {type(value).__name__}, which cannot be updated in place, and so d{name} is "
+                    "not compared: write np.array(...)"
+                )
         for name, a in kept.items():
             beside = name in found or name.removeprefix("d") in kept.keys() - {name} or a.dtype.kind not in "fc"
             if beside or any(np.may_share_memory(a, kept[parameter]) for parameter in found) or not _matters(layer, name, inputs):
