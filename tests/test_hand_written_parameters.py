@@ -107,6 +107,25 @@ def test_parameters_of_a_class_are_left_as_they_were():
     assert not OfClass.grads[0].any()
 
 
+def test_parameters_in_slots():
+    class Slots:
+        __slots__ = ("W", "dW", "turned", "x")
+
+        def __init__(self, w):
+            self.W, self.turned = w, w.T
+
+        def forward(self, x):
+            self.x = x.copy()
+            return x @ self.turned.T
+
+        def backward(self, dout):
+            self.dW = self.x.T @ dout
+            return dout @ self.turned
+
+    report = check_layer(Slots(normal(3, 2)), normal(4, 3))
+    assert (report.ok, report.compared, report.notes) == (True, 12 + 6, [])
+
+
 def test_parameters_that_are_computed_when_they_are_asked_for():
     class Computed(FirstVolume):
         params = property(lambda self: [self.W, self.b])

@@ -40,9 +40,18 @@ def copied(layer: Any, wide: bool = False) -> Any:
             f"check_layer: {type(layer).__name__} cannot be copied, and it is checked on copies: {error}. Keep locks, files and "
             "the like outside of the layer, or give it a __deepcopy__"
         ) from error
-    for name, value in lists.items():
-        setattr(made, name, value)
+    for name in lists.keys() - _inside(made).keys():
+        setattr(made, name, lists[name])
     return made
+
+
+def _inside(thing: Any) -> dict[str, Any]:
+    """The attributes that an object has of its own, also those in slots."""
+    names = list(getattr(thing, "__dict__", ()))
+    for kind in type(thing).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        names += [slots] if isinstance(slots, str) else slots
+    return {name: getattr(thing, name) for name in names if hasattr(thing, name)}
 
 
 def _arrays(thing: Any, seen: dict[int, Any]) -> Iterator[Array]:
@@ -58,7 +67,7 @@ def _arrays(thing: Any, seen: dict[int, Any]) -> Iterator[Array]:
     elif isinstance(thing, list | tuple | set):
         inside = thing
     elif not isinstance(thing, type | types.ModuleType | types.FunctionType):  # which deepcopy does not copy
-        inside = getattr(thing, "__dict__", {}).values()
+        inside = _inside(thing).values()
     for part in list(inside):
         yield from _arrays(part, seen)
 
@@ -162,12 +171,12 @@ class Parameters:
     def _attributes(self, layer: Any, inputs: Sequence[Any]) -> list[str]:
         """The names of the arrays that stay in their place, and have a gradient with a d before their name."""
         used = copied(layer)
-        before = {name: a for name, a in getattr(used, "__dict__", {}).items() if isinstance(a, np.ndarray)}
+        before = {name: a for name, a in _inside(used).items() if isinstance(a, np.ndarray)}
         y = results_of(used.forward(*copies(inputs)), f"check_layer: {self.name}.forward")
         used.backward(*[np.ones_like(part) for part in y])
         kept = {name: a for name, a in before.items() if getattr(used, name, None) is a}
         found = [name for name in kept if is_number(getattr(used, f"d{name}", None))]
-        for name, value in getattr(used, "__dict__", {}).items():
+        for name, value in _inside(used).items():
             if isinstance(value, float | np.floating) and is_number(getattr(used, f"d{name}", None)):
                 self.notes.append(
                     f"{name} of {self.name} is of type {type(value).__name__}, which cannot be updated in place, and so d{name} is "
@@ -177,7 +186,7 @@ class Parameters:
             beside = name in found or name.removeprefix("d") in kept.keys() - {name} or a.dtype.kind not in "fc"
             if beside or any(np.may_share_memory(a, kept[parameter]) for parameter in found) or not _matters(layer, name, inputs):
                 continue
-            misspelt = next((f", not self.{n}" for n in vars(used) if n != f"d{name}" and n.lower() == f"d{name}".lower()), "")
+            misspelt = next((f", not self.{n}" for n in _inside(used) if n != f"d{name}" and n.lower() == f"d{name}".lower()), "")
             self.notes.append(
                 f"{name} of {self.name} has no gradient d{name}, and the result depends on it: if it is a parameter, backward "
                 f"should set self.d{name}{misspelt}"
