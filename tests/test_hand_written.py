@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sample_arrays import in_one_place, normal
 
+import tinygrad_edu as tg
 from tinygrad_edu.errors import ArgumentError, NumericalError, ShapeError
 from tinygrad_edu.testing import check_function, check_layer
 
@@ -265,3 +266,107 @@ def test_gradients_are_those_of_the_inputs():
         check_function(f, lambda g, x, w: g * w, normal(3), normal(3))
     with pytest.raises(ShapeError, match="is complex, and it is an array of float64: take the real part"):
         check_function(np.sin, lambda g, x: g * np.cos(x) + 0j, normal(3))
+
+
+SHAPES = [
+    ((2, 3), "it is transposed"),
+    ((4, 3, 2), "what was repeated in forward is summed over in backward"),
+    ((1, 2), "it lacks elements: only what was repeated in forward is summed over"),
+    ((6,), "give it the shape that was before"),
+]
+
+
+@pytest.mark.parametrize(("shape", "words"), SHAPES)
+def test_a_gradient_of_another_shape_is_told_why(shape, words):
+    with pytest.raises(ShapeError, match=words):
+        check_function(lambda x: 2 * x, lambda g, x: np.ones(shape), normal(3, 2))
+
+
+NO_NUMBERS = [
+    ("g", "an object of type str"),
+    ({"x": 1.0}, "an object of type dict"),
+    (np.array([None, 1.0, 2.0]), "an array of object"),
+    ([[1.0, 2.0], [3.0]], "an object of type list"),
+]
+
+
+@pytest.mark.parametrize(("value", "words"), NO_NUMBERS)
+def test_what_is_no_array_of_numbers_is_named(value, words):
+    given = value if isinstance(value, np.ndarray) else (value,)
+    with pytest.raises(ArgumentError, match=f"gradient for input 0 of sin is {words}, where there should be"):
+        check_function(np.sin, lambda g, x: given, normal(3))
+    with pytest.raises(ArgumentError, match=f"<lambda> returned {words}"):
+        check_function(lambda x: (x, given)[1], lambda g, x: g, normal(3))
+
+
+def test_a_forgotten_return_is_named():
+    def forward(x):
+        np.sin(x)
+
+    def backward(g, x):
+        g * np.cos(x)
+
+    with pytest.raises(ArgumentError, match="forward returned None: was `return` forgotten"):
+        check_function(forward, lambda g, x: g, normal(3))
+    with pytest.raises(NumericalError, match="backward of sin returned no gradient: was `return` forgotten"):
+        check_function(np.sin, backward, normal(3))
+    with pytest.raises(NumericalError, match="returned no gradient"):
+        check_function(lambda x, y: x + y, lambda g, x, y: (None, None), normal(3), normal(3))
+
+
+# -------------------------------------------------------------------------------------------------- how backward is called
+
+
+@pytest.mark.parametrize("size", [3, 60])
+def test_a_backward_that_is_random_is_refused(size):
+    rng = np.random.default_rng(0)
+    for noise in (lambda: 1 + 1e-5 * rng.random(), lambda: rng.random(size) > 0.5):
+        with pytest.raises(NumericalError, match=r"backward of <lambda> gives other numbers.*random or keeps a state"):
+            check_function(lambda x: 2 * x, lambda g, x, noise=noise: 2 * g * noise(), normal(size))
+    shaking = lambda g, x: 2 * g * (1 + 1e-15 * rng.random(size))  # as threads that add up in any order
+    assert check_function(lambda x: 2 * x, shaking, normal(size)).ok
+
+
+def test_the_cotangent_of_a_number_is_none_of_1():
+    square = lambda x: (x**2).sum()
+    report = check_function(square, lambda g, x: 2 * x, normal(3))
+    assert not report.ok
+    assert report.notes == ["backward of <lambda> ignores g, the cotangent of the result: its gradient is to be multiplied by it"]
+    report = check_function(square, lambda g, x: g * g * 2 * x, normal(3))
+    assert (report.ok, report.notes) == (False, [])
+    assert check_function(square, lambda g, x: g * 2 * x, normal(3)).ok
+
+
+def test_a_backward_that_writes_into_its_inputs_is_noted():
+    words = "backward of <lambda> writes into input 0, which belongs to the caller: compute with a copy"
+    report = check_function(lambda x: x * x, lambda g, x: g * x.__imul__(2), normal(3))
+    assert (report.ok, report.notes) == (True, [words])
+    report = check_function(lambda x: (x * x, x), lambda g, x: g * x.__imul__(2), normal(3), cache=True)
+    assert (report.ok, report.notes) == (True, [words])
+
+
+@pytest.mark.parametrize("value", [None, 3, True, "mean", [1, 2], (2, 2), {"k": 2.0}, [[1.0], [2.0, 3.0]]])
+def test_what_is_not_made_of_floats_is_passed_on_as_it_is(value):
+    seen = []
+
+    def forward(x, option):
+        seen.append(option)
+        return x * x
+
+    assert check_function(forward, lambda g, x, option: 2 * g * x, normal(3), value).compared == 3
+    assert all(option is value for option in seen)
+    assert not check_function(forward, lambda g, x, option: (g * x, None), normal(3), value).ok
+
+
+@pytest.mark.parametrize("value", [2.0, np.float32(2), 1j, [1.0, 2, 3], [[1.0], [2.0]], tg.Tensor([1.0, 2.0, 3.0])])
+def test_what_is_made_of_floats_is_differentiated(value):
+    x = np.asarray(value)
+    report = check_function(lambda x: x * x, lambda g, x: g * np.conj(2 * x), value)
+    assert (report.ok, report.compared) == (True, x.size)
+    assert report.inputs[0].dtype == x.dtype
+
+
+def test_the_program_has_the_tolerances_that_were_asked_for():
+    program = check_function(np.sin, lambda g, x: g, normal(3), rtol=1e-3, seed=4).reproduction
+    assert "x0, seed=4, rtol=0.001)" in program
+    assert "atol" not in program
