@@ -1,5 +1,5 @@
-"""The strategies again: that values stay in the domain, whatever its form and their dtype, and that wrong arguments are refused where
-the strategy is made."""
+"""The strategies again: that values stay in the domain, whatever its form and their dtype, and that wrong arguments are refused
+where the strategy is made."""
 
 import inspect
 import re
