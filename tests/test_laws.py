@@ -87,6 +87,16 @@ VIOLATIONS = {
         wrong(square, x=lambda g, x: tg.clip(2 * g * x, -1, 1)),
         "linear in the cotangent",
     ),
+    "large cotangents that are cut off": (
+        laws.linear_in_cotangent,
+        wrong(square, x=lambda g, x: 2 * x * tg.clip(g, -100, 100)),
+        r"linear in the cotangent: Jᵀ\(a u\) = a Jᵀu for a = 16384",
+    ),
+    "small cotangents that are dropped": (
+        laws.linear_in_cotangent,
+        wrong(square, x=lambda g, x: 2 * x * tg.where(abs(g) < 1e-3, 0.0, g)),
+        r"linear in the cotangent: Jᵀ\(a u\) = a Jᵀu for a = 6.10352e-05",
+    ),
     "a rule that squares the cotangent, seen forwards": (
         laws.forward_is_reverse,
         wrong(square, x=lambda g, x: g * g * x),
@@ -241,3 +251,18 @@ def test_what_cannot_be_tried_is_refused():
         laws.linear_in_cotangent(tg.sin, [1, 2])
     with pytest.raises(ArgumentError, match="a law of <lambda> needs a function that returns one tensor, and it returned tuple"):
         laws.linear_in_cotangent(lambda x: (x, x), [1.0])
+    for law in (laws.rows_sum_to_one, laws.translation_invariant, laws.permutation_equivariant):
+        with pytest.raises(ArgumentError, match=rf"{law.__name__} of softmax: an array of shape \(2,\) has no axis 1\n  input 0"):
+            law(tg.softmax, [1.0, 2.0], axis=1)
+        with pytest.raises(ArgumentError, match=r"an array of shape \(\) has no axis (0|-1)"):
+            law(tg.tanh, 1.0)
+
+
+def test_half_precision_has_room_for_the_cotangents_of_linearity():
+    laws.linear_in_cotangent(lambda x: 1000 * x, np.array([1, 2], np.float16))
+
+
+def test_a_hessian_that_is_wrong_on_its_diagonal_is_symmetric():
+    leak = wrong(lambda x: x**3, x=lambda g, x: 3 * g * (x.numpy() if isinstance(x, tg.Tensor) else x) ** 2)
+    laws.symmetric_hessian(leak, [1.0, 2.0])
+    assert not tg.testing.check_gradients(leak, [1.0, 2.0], order=2).ok

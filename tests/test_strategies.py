@@ -48,9 +48,12 @@ def test_values_stay_within_and_away(x):
         assert (np.abs(x - kink) > 0.2 - 1e-9).all()
 
 
-@given(strategies.arrays(tg.reals(0.2, 2, grid=(0.5, 0.25))))
-def test_values_of_a_grid_are_distinct(x):
+@given(strategies.arrays(tg.reals(grid=(0.5, 0.25))), strategies.arrays(tg.reals(0.2, 2, grid=(0, 0.25)), (2, 3)))
+def test_values_of_a_grid_are_distinct(x, within):
     assert len(set(x.ravel().tolist())) == x.size
+    assert len(set(within.ravel().tolist())) == 6
+    assert within.min() >= 0.25
+    assert within.max() <= 2
 
 
 @given(strategies.arrays(tg.complexes(avoid=(1j,)), dtype=strategies.dtypes("f")))
@@ -296,5 +299,5 @@ def test_a_wrong_call_of_a_program_is_named():
     program = ever(strategies.programs(), lambda p: len(p.inputs) == 1)
     with pytest.raises(ArgumentError, match=r"the program has 1 inputs, and 2 were given:\nx = np.array"):
         program.run(1.0, 2.0)
-    with pytest.raises(ArgumentError, match=r"1 ≤ min_nodes ≤ max_nodes is needed, and they are 5 and 4"):
+    with pytest.raises(ArgumentError, match=r"programs: min_nodes ≤ max_nodes is needed, and they are 5 and 4"):
         ever(strategies.programs(5, 4), lambda p: True)

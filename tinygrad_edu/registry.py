@@ -3,6 +3,7 @@ No concrete operation, and no Hypothesis."""
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,8 +31,8 @@ class Reals:
 
 
 def reals(
-    low: float = -3.0,
-    high: float = 3.0,
+    low: float | None = None,
+    high: float | None = None,
     *,
     shape: tuple[int | str, ...] | None = None,
     avoid: tuple[float, ...] = (),
@@ -39,14 +40,16 @@ def reals(
     grid: tuple[float, float] | None = None,
     nonempty: bool = False,
 ) -> Reals:
-    """Real values in [low, high] for a `Case`.
+    """Real values in [low, high] for a `Case`, by default in [−3, 3].
 
     ``avoid`` lists kinks that every value stays ``gap`` away from. ``grid=(start, step)`` draws *distinct* values from
-    ``start + k * step``: for operations that compare their inputs. ``shape`` is exact; a string in it is a length of
+    ``start + k * step``: for operations that compare their inputs. It ends only where ``low`` and ``high`` say so, and an array
+    must not take more values than there are between them. ``shape`` is exact; a string in it is a length of
     that name, the same wherever it stands in the case. Without it the shape is free (and broadcastable, for elementwise
     operations); ``nonempty`` then excludes zero-length axes.
     """
-    return Reals(low, high, shape, avoid, gap, grid, nonempty)
+    end = math.inf if grid else 3.0
+    return Reals(-end if low is None else low, end if high is None else high, shape, avoid, gap, grid, nonempty)
 
 
 def complexes(

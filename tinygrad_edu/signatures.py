@@ -59,8 +59,9 @@ def split_signature(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict
     found = signature_of(function)
     operands = found.positional_only or tuple([name for name in found.positional if name not in found.defaults])
     if not operands or found.collecting:
+        name = getattr(function, "__name__", type(function).__name__)
         raise PrimitiveError(
-            f"{function.__name__}: operands come first, as in f(a, b, /, axis=None), and metadata follows by name; *args and "
+            f"{name}: operands come first, as in f(a, b, /, axis=None), and metadata follows by name; *args and "
             f"**options are not supported (variadic=True takes a sequence of operands); got {inspect.signature(function)}"
         )
     return operands, {name: found.defaults.get(name, EMPTY) for name in found.names if name not in operands}

@@ -39,7 +39,7 @@ def pytest_configure(config: Any) -> None:
     """Start to note what is checked, where it is asked for."""
     option = config.option
     least = option.gradient_report_min
-    if not (option.gradient_report or option.gradient_report_all or least is not None):
+    if not (option.gradient_report or option.gradient_report_all or least is not None) or option.collectonly:
         return
     if least is not None and not 0 <= least <= 1:
         raise pytest.UsageError(f"--gradient-report-min is a share between 0 and 1, not {least:g}")

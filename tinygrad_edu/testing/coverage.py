@@ -16,6 +16,7 @@ from tinygrad_edu.graph import Node, enable_grad, mode
 from tinygrad_edu.registry import REGISTRY, Kink, Operation, Reals
 from tinygrad_edu.testing import check
 from tinygrad_edu.testing.inputs import differentiable, tensors_of
+from tinygrad_edu.testing.verdicts import KINK, MATCH
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -68,23 +69,23 @@ class Coverage:
         def tell(node: Node, y: Array, operands: tuple[Any, ...]) -> None:
             self._note(node.op, operands, orders)
             for kink in node.op.kinks:
-                if _is_at(node.op, kink, operands, node.params):
+                if 1 in orders and _is_at(node.op, kink, operands, node.params):
                     self.seen.add((key_of(node.op), f"kink {kink.where}"))
 
-        orders = len(report.largest)
+        orders = compared_orders(report)
         tested: Operation | None = getattr(f, "operation", None)  # a property test says what it tests
         if tested is not None:
             self._note(tested, report.inputs, orders)
-            if (kink := getattr(f, "kink", None)) is not None:
+            if 1 in orders and (kink := getattr(f, "kink", None)) is not None:
                 self.seen.add((key_of(tested), f"kink {kink.where}"))
         with enable_grad(), mode(on_record=tell), np.errstate(all="ignore"):
             f(*tensors_of(report.inputs, differentiable(report.inputs)))
 
-    def _note(self, operation: Operation, operands: Iterable[Any], orders: int) -> None:
+    def _note(self, operation: Operation, operands: Iterable[Any], orders: set[int]) -> None:
         dtypes = [x.dtype for x in operands if isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "fc"]
         if dtypes:
             dtype = np.result_type(*dtypes)
-            self.seen |= {(key_of(operation), f"{dtype} order {order}") for order in range(1, orders + 1)}
+            self.seen |= {(key_of(operation), f"{dtype} order {order}") for order in orders}
 
     def counted(self, *, everything: bool = False) -> dict[str, list[str]]:
         """The operations that the share is taken of, with the cells of each: those that this run declared, or, where there are
@@ -116,6 +117,13 @@ class Coverage:
         compared = max(1, self.verdicts.total())
         words = [f"{count:,} {kind} ({100 * count / compared:.3g} %)" for kind, count in self.verdicts.items() if count]
         return "\n".join([*lines, f"{self.verdicts.total():,} comparisons: {', '.join(words) or 'none'}"])
+
+
+def compared_orders(report: GradientReport) -> set[int]:
+    """The orders at which backward() was compared with numbers, and something was learned; of a derivative of what was not compared
+    itself, nothing is. (A report keeps every verdict but a match, and of the matches one for each input.)"""
+    found = {verdict.order for verdict in report.verdicts if verdict.mode == "vjp" and verdict.kind in (MATCH, KINK)}
+    return {order for order in found if found.issuperset(range(1, order))}
 
 
 def key_of(operation: Operation) -> str:

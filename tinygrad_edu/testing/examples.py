@@ -65,9 +65,14 @@ class Example:
         return np.result_type(precision, np.complex64) if array.dtype.kind == "c" else np.dtype(precision)
 
     def tensors(self, precision: Any = np.float64) -> list[Any]:
-        """The operands with the real ones as differentiable tensors."""
+        """The operands in one precision, the real ones as differentiable tensors; others are narrowed to it, and not widened."""
+
+        def given(a: Any) -> Any:
+            narrows = isinstance(a, np.ndarray) and a.dtype.kind in "fc" and self.dtype_of(a, precision).itemsize < a.itemsize
+            return a.astype(self.dtype_of(a, precision)) if narrows else a
+
         return [
-            Tensor(a, requires_grad=True, dtype=self.dtype_of(a, precision)) if real else a
+            Tensor(a, requires_grad=True, dtype=self.dtype_of(a, precision)) if real else given(a)
             for a, real in zip(self.arrays, self.real, strict=True)
         ]
 

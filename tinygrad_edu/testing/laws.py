@@ -42,9 +42,10 @@ __all__ = [
 
 
 def linear_in_cotangent(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
-    """The pullback is linear: Jᵀ(a u + b w) = a Jᵀu + b Jᵀw, and Jᵀ0 = 0.
+    """The pullback is linear: Jᵀ(a u + b w) = a Jᵀu + b Jᵀw, and Jᵀ0 = 0; also of cotangents that are 2¹⁴ times as large, or as
+    small, where the dtype has room for them.
 
-    It finds a rule that uses the cotangent g twice, rounds it, cuts it, or adds to it.
+    It finds a rule that uses the cotangent g twice, rounds it, cuts it (below 10⁴, or above 10⁻⁴), or adds to it.
 
     >>> import tinygrad_edu as tg
     >>> from tinygrad_edu.testing import laws
@@ -58,8 +59,17 @@ def linear_in_cotangent(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> N
     right = [a * one + b * other for one, other in zip(pull(u), pull(w), strict=True)]
     because = "its rule must multiply the cotangent g, once, by what does not depend on g"
     at.compare("linear in the cotangent: Jᵀ(a u + b w) = a Jᵀu + b Jᵀw", left, right, because)
+    for factor in scales(u.dtype):
+        law = f"linear in the cotangent: Jᵀ(a u) = a Jᵀu for a = {factor:g}"
+        at.compare(law, [part / part.dtype.type(factor) for part in pull(u * u.dtype.type(factor))], pull(u), because)
     zero = pull(np.zeros_like(u))
     at.compare("linear in the cotangent: Jᵀ0 = 0", zero, [np.zeros_like(part) for part in zero], because)
+
+
+def scales(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """A large and a small factor for cotangents. They are powers of 2, which round nothing."""
+    power = min(14, int(np.finfo(dtype).maxexp) // 8)
+    return 2.0**power, 2.0**-power
 
 
 def forward_is_reverse(f: Callable[..., Any], *inputs: Any, forward: Callable[..., Any] | None = None, seed: int = 0) -> None:
@@ -187,6 +197,7 @@ def rows_sum_to_one(f: Callable[[Any], Any], x: Any, *, axis: int = -1, seed: in
     """
     at = _Point(f, (x,), seed)
     y, pull = at.pullback()
+    at.has_axis("rows_sum_to_one", y, axis)
     ones = np.ones(y.sum(axis=axis).shape, y.dtype)
     at.compare("rows sum to 1", [y.sum(axis=axis)], [ones], "the sum that it is divided by is taken along another axis")
     constant = pull(np.broadcast_to(np.expand_dims(at.like(ones), axis), y.shape))[0]
@@ -205,6 +216,8 @@ def translation_invariant(f: Callable[[Any], Any], x: Any, *, axis: int | None =
     at = _Point(f, (x,), seed)
     y, pull = at.pullback()
     (x,) = at.chosen
+    if axis is not None:
+        at.has_axis("translation_invariant", x, axis)
     c = at.like(x.sum(axis=axis, keepdims=True))
     moved = _array(at.function(Tensor(x + c)))
     because = "it is not invariant, or it computes with numbers that are too large"
@@ -227,6 +240,7 @@ def permutation_equivariant(f: Callable[[Any], Any], x: Any, *, axis: int = 0, i
     at = _Point(f, (x,), seed)
     y, pull = at.pullback()
     (x,) = at.chosen
+    at.has_axis("permutation_equivariant", x, axis)
     order = at.rng.permutation(x.shape[axis])
     if (order == np.arange(len(order))).all():
         order = np.roll(order, 1)
@@ -264,7 +278,9 @@ def chain_rule(f: Callable[[Any], Any], g: Callable[..., Any], *inputs: Any, see
 def symmetric_hessian(f: Callable[..., Any], *inputs: Any, seed: int = 0) -> None:
     """The second derivative is symmetric: ⟨H u, v⟩ = ⟨u, H v⟩, with H the Hessian of ⟨f(x), w⟩.
 
-    It finds a rule that is right as a number and wrong as a function.
+    It finds rules whose second derivatives contradict each other, as most do that are right as a number and wrong as a
+    function. Not all: where a rule forgets that the gradient of an element depends on the element itself, the diagonal of H is
+    wrong, and H as symmetric as before. ``check_gradients(f, ..., order=2)`` compares H with numbers.
 
     >>> import tinygrad_edu as tg
     >>> from tinygrad_edu.testing import laws
@@ -315,6 +331,11 @@ class _Point:
                 f"a law of {self.name} needs a function that returns one tensor, and it returned {type(y).__name__}"
             )
         return _array(y), lambda w: [_array(part) for part in pull(w)]
+
+    def has_axis(self, law: str, array: Array, axis: int) -> None:
+        """Refuse an axis that is not there."""
+        if not -array.ndim <= axis < array.ndim:
+            raise ArgumentError(f"{law} of {self.name}: an array of shape {array.shape} has no axis {axis}\n{self}")
 
     def like(self, array: Array) -> Array:
         """Random numbers of the array's shape and dtype, none near 0."""

@@ -20,6 +20,7 @@ from tinygrad_edu.ops import flip
 from tinygrad_edu.primitive import Primitive
 from tinygrad_edu.registry import REGISTRY, Case, Kink
 from tinygrad_edu.tensor import Tensor, from_numpy
+from tinygrad_edu.testing.arguments import NONE, whole
 from tinygrad_edu.testing.examples import examples
 from tinygrad_edu.testing.lazy import hypothesis
 from tinygrad_edu.testing.mutants import Mutant, mutants
@@ -99,7 +100,7 @@ class MutationReport:
 
 def mutation_report(
     tests: Test | Sequence[Test],
-    primitives: Iterable[Any] | None = None,
+    primitives: Any = None,
     sample: int | None = None,
     seed: int = 0,
     *,
@@ -111,7 +112,7 @@ def mutation_report(
     ----------
     tests: a function or several that raise an exception when something is wrong. Each takes no argument, or the primitive whose
         rule is wrong.
-    primitives: whose rules to spoil (or single mutants of them); by default those of all of the library's operations.
+    primitives: one or several whose rules to spoil (or single mutants of them); by default all of the library's operations.
     sample: how many mutants to try, chosen with the random ``seed``; by default all.
     baseline: run the tests once with the right rules before: a test that fails anyway notices nothing.
 
@@ -119,6 +120,8 @@ def mutation_report(
     and float32, contiguous or not, beside other calls. One that changes nothing is **equivalent**, and is not tried. (Without cases
     there is nothing to compare.) Of the others, those that no test notices have **survived**: the tests are too weak, and the
     descriptions say for what. Drawing examples needs Hypothesis.
+
+    Raises `ArgumentError` for a test that fails with the right rules, or skips itself, and where there is nothing to try.
 
     >>> import tinygrad_edu as tg
     >>> from tinygrad_edu.testing.mutation import mutation_report
@@ -139,15 +142,21 @@ def mutation_report(
     >>> len(report.survivors) > len(mutation_report(strong, [cube]).survivors)
     True
     """
-    tests = [tests] if callable(tests) else list(tests)
-    if not tests:
+    tests = _several(tests)
+    if not tests or not all(map(callable, tests)):
         raise ArgumentError(
-            "mutation_report: no tests: pass a function that raises an exception when a gradient is wrong, or several"
+            f"mutation_report: {'no tests' if not tests else f'{tests!r} are no tests'}: pass a function that raises an exception "
+            "when a gradient is wrong, or several"
         )
     if primitives is None:
         primitives = [op for op in REGISTRY.values() if op.ours and isinstance(op, Primitive) and op.rules]
-    chosen = [m for one in primitives for m in ([one] if isinstance(one, Mutant) else mutants(one))]
+    (whole(1) | NONE).check("mutation_report", "sample", sample)
+    chosen = [m for one in _several(primitives) for m in ([one] if isinstance(one, Mutant) else mutants(one))]
     total = len(chosen)
+    if not total:
+        raise ArgumentError(
+            "mutation_report: no primitives: pass one or several whose rules to spoil, or leave primitives out for all"
+        )
     if sample is not None and sample < total:
         chosen = random.Random(seed).sample(chosen, sample)
     start = time.perf_counter()
@@ -163,16 +172,31 @@ def mutation_report(
     return MutationReport(tuple(_fate(mutant, tests) for mutant in chosen), total, time.perf_counter() - start)
 
 
+def _several(one_or_more: Any) -> list[Any]:
+    return list(one_or_more) if isinstance(one_or_more, Iterable) else [one_or_more]
+
+
 def _name(test: Test) -> str:
     return getattr(test, "__name__", repr(test))
 
 
-def _noticed(test: Test, op: Primitive) -> Exception | None:
-    """What a test raises."""
+NOT_OF_A_TEST = (KeyboardInterrupt, SystemExit, GeneratorExit)
+SKIPS = {"Skipped", "SkipTest"}  # of pytest and unittest, by name: neither need be installed or loaded
+
+
+def _noticed(test: Test, op: Primitive) -> BaseException | None:
+    """What a test raises. (What ``pytest.raises`` and ``pytest.fail`` raise is no Exception.)"""
     arguments = [op.function] if _takes_one(test) else []
     try:
         test(*arguments)
-    except Exception as error:
+    except NOT_OF_A_TEST:
+        raise
+    except BaseException as error:
+        if SKIPS.intersection(kind.__name__ for kind in type(error).__mro__):
+            raise ArgumentError(
+                f"mutation_report: {_name(test)} skips itself, so that it notices nothing: {error}. Leave it out, or provide what "
+                "it needs"
+            ) from error
         return error
     return None
 

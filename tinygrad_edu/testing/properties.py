@@ -5,6 +5,7 @@ The properties are functions of an `Example`, a call. The library's own operatio
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -12,15 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.errors import ArgumentError, GradientMismatchError, LawError
+from tinygrad_edu.errors import GradientMismatchError, LawError
 from tinygrad_edu.ops import flip
-from tinygrad_edu.registry import REGISTRY, Case, Kink, Operation
-from tinygrad_edu.signatures import split_signature
+from tinygrad_edu.registry import Case, Kink, Operation
 from tinygrad_edu.tensor import Tensor, from_numpy
+from tinygrad_edu.testing.arguments import NONE, whole
 from tinygrad_edu.testing.check import WATCHERS, check_gradients
+from tinygrad_edu.testing.compared import Compared
 from tinygrad_edu.testing.differences import eps_of, shaken
+from tinygrad_edu.testing.laws import scales
 from tinygrad_edu.testing.lazy import hypothesis
-from tinygrad_edu.testing.report import GradientReport
+from tinygrad_edu.testing.report import GradientReport, Verdict
+from tinygrad_edu.testing.verdicts import MATCH
+from tinygrad_edu.transforms import vjp
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
@@ -42,11 +47,13 @@ def property_test(
     On calls that Hypothesis draws it tries that the result is that of the reference, where there is one; that the derivatives agree
     with numerical ones, in float64 up to ``order`` and in float32 to the first; that float32 stays float32; that operands are not
     written to; that their layout in memory makes no difference; that a derivative that is recorded, to be differentiated again, is
-    the plain one; that calls in one graph leave each other alone; and that the derivatives at declared kinks are the declared ones.
+    the plain one; that it is linear in the cotangent, large or small; that calls in one graph leave each other alone; and that the
+    derivatives at declared kinks are the declared ones, and lie between the one-sided ones. A test in which no derivative could be
+    compared fails.
 
     Parameters
     ----------
-    f: an operation that was declared with `primitive`, or a function.
+    f: an operation that was declared with `primitive`, a function, or a module, of which a copy is tested, in float32.
     domains: for each operand its `reals` or `complexes`, or an array, if it is not differentiated; for each piece of metadata a
         list of alternatives. They are what `Case` takes. Shapes that they leave open are drawn so that they broadcast.
     cases: several such regions, as `Case` objects. Without any, those that the operation declares.
@@ -55,8 +62,8 @@ def property_test(
     max_examples: how many calls are drawn, by default what the Hypothesis profile says. Everything else follows the profile,
         but there is no deadline.
 
-    Raises `ArgumentError` when there is nothing to draw from. The test raises `LawError` or `GradientMismatchError`, and Hypothesis
-    adds the smallest call that fails.
+    Raises `ArgumentError` when there is nothing to draw from, or a name or a domain does not fit the function. The test raises
+    `LawError` or `GradientMismatchError`, and Hypothesis adds the smallest call that fails.
 
     >>> import tinygrad_edu as tg
     >>> @tg.primitive(elementwise=True, cases=[tg.Case(x=tg.reals(-2, 2))])
@@ -69,15 +76,19 @@ def property_test(
     >>> tg.testing.property_test(lambda x, w: tg.sin(x @ w), x=tg.reals(shape=("n",)), w=tg.reals(shape=("n", 2)))()
     """
     from tinygrad_edu.testing.examples import examples
+    from tinygrad_edu.testing.operations import operation_of
 
-    operation = _operation(f, cases, reference, order, domains)
+    operation = operation_of(f, cases, reference, order, domains)
+    (whole(1) | NONE).check("property_test", "max_examples", max_examples)
+    compared = Compared()
 
     def test(call: Example | Kink) -> None:
         if isinstance(call, Kink):
             declared_at_kink(operation, call)
-        else:
-            for holds in PROPERTIES.values():
-                holds(call)
+            return
+        for holds in PROPERTIES.values():
+            if report := holds(call):
+                compared.add(report)
 
     test.__name__ = test.__qualname__ = f"test_{operation.name.strip('<>')}"
     test.__doc__ = f"The properties of {operation.name}."
@@ -88,43 +99,18 @@ def property_test(
         test = h.example(call=kink)(test)
     changes = {} if max_examples is None else {"max_examples": max_examples}
     phases = [phase for phase in h.settings().phases if phase is not h.Phase.explain]  # which would list lines of this library
-    return h.settings(deadline=None, phases=phases, **changes)(test)  # type: ignore[no-any-return]
+    drawn = h.settings(deadline=None, phases=phases, **changes)(test)
 
+    def run() -> None:
+        nonlocal compared
+        compared = Compared()  # a test may run several times
+        drawn()
+        if compared.calls and not compared.orders:
+            compared.look_on(operation, has_right_derivatives)
 
-def _operation(
-    f: Any, cases: Sequence[Case] | None, reference: Callable[..., Any] | None, order: int | None, domains: dict[str, Any]
-) -> Operation:
-    """What is known of the function to be tested."""
-    known = getattr(f, "op", None) or next((op for op in REGISTRY.values() if op.function is f), None)
-    name = known.name if known else getattr(f, "__name__", type(f).__name__)
-    operands = known.operands if known else split_signature(f)[0]
-    cases = list(cases if cases is not None else known.cases if known and not domains else ())
-    cases += [Case(**domains)] if domains else []
-    if not cases:
-        raise ArgumentError(
-            f"property_test: {name} declares no case to draw from: give a domain for each operand, as in "
-            f"property_test({name}, {', '.join(f'{operand}=tg.reals()' for operand in operands)})"
-        )
-    if known is None:  # a list of alternatives is metadata, as it is after the operands
-        operands = tuple(n for n in operands if not any(isinstance(case.domains.get(n), list) for case in cases))
-    variadic = known is not None and known.variadic
-    missing = [n for case in cases for n in operands[: 1 if variadic else None] if n not in case.domains]
-    if missing:
-        raise ArgumentError(
-            f"property_test: {name} has no domain for operand {' and '.join(dict.fromkeys(missing))}: give "
-            f"{missing[0]}=tg.reals(), or an array, if it is not differentiated"
-        )
-    return Operation(
-        name,
-        f,
-        operands,
-        variadic,
-        known is None or known.elementwise,  # shapes that broadcast, where the domains leave them open
-        cases,
-        reference or (known.reference if known else None),
-        order or (known.orders if known else 2),
-        kinks=known.kinks if known else (),
-    )
+    functools.update_wrapper(run, drawn)
+    run.__dict__ = drawn.__dict__  # where Hypothesis keeps settings, seeds and failures to reproduce
+    return run
 
 
 # ------------------------------------------------------------------------------------------------------------- properties
@@ -145,13 +131,18 @@ def agrees_with_reference(example: Example) -> None:
         _same(example, what, plain(result), expected, 1e-12, 1e-13)
 
 
-def has_right_derivatives(example: Example) -> None:
-    """The derivatives agree with numerical ones, up to the operation's order."""
+def has_right_derivatives(example: Example) -> GradientReport | None:
+    """The derivatives agree with numerical ones, up to the operation's order. Returns what was compared, or None where there is
+    nothing to differentiate."""
     f, real = example.function_of_reals()
-    if real and not (report := check_gradients(f, *real, order=example.operation.orders)).ok:
+    if not real:
+        return None
+    report = check_gradients(f, *real, order=example.operation.orders)
+    if not report.ok:
         # The report is put into words when somebody reads the error: it looks for the culprit, and most examples that fail are
         # only steps on the way to the smallest.
         raise GradientMismatchError(report)
+    return report
 
 
 def keeps_float32(example: Example) -> None:
@@ -184,7 +175,7 @@ def keeps_float32(example: Example) -> None:
     for position, a, b, error in zip(real, found, exact, rounding, strict=True):
         what = f"the gradient of operand {position} of {name} has other numbers in float32 than in float64"
         _same(example, what, a, b.astype(a.dtype), 1e-3, 1e-3 * max(1.0, float(np.max(np.abs(b), initial=0.0))) + error)
-    if any(example.real):
+    if np.isfinite(plain(y)).any() and any(np.isfinite(g).any() for g in found):
         f, _ = example.function_of_reals()
         _seen(f, example.differentiated(np.float32))
 
@@ -237,6 +228,25 @@ def is_recorded_as_computed(example: Example) -> None:
         _same_gradients(example, f"in {np.dtype(precision)}, recording the derivative changes", results, exact, exact)
 
 
+def is_linear_in_cotangent(example: Example) -> None:
+    """A cotangent that is much larger, or smaller, has a gradient that is as much larger, or smaller."""
+    f, inputs = example.function_of_reals()
+    if not inputs:
+        return
+    y, pull = vjp(f, *inputs)
+    u = np.asarray(np.cos(np.arange(y.size)).reshape(y.shape), y.dtype)
+    expected = [plain(part) for part in pull(u)]
+    real = [position for position, is_real in enumerate(example.real) if is_real]
+    for factor in scales(u.dtype):
+        for position, found, part in zip(real, pull(factor * u), expected, strict=True):
+            what = (
+                f"the rule of operand {position} of {example.operation.name} is not linear in the cotangent g, which it must "
+                f"multiply by what does not depend on g: for {factor:g} g, divided by {factor:g}, the gradient"
+            )
+            size = float(np.max(np.abs(part), initial=1.0, where=np.isfinite(part)))
+            _same(example, what, plain(found) / factor, part, 1e-9, 1e-9 * size)
+
+
 def leaves_other_calls_alone(example: Example) -> None:
     """Three calls in one graph have the gradients that each has alone, though the first two share a cotangent: no rule writes to
     what it is handed, nor returns the same memory twice."""
@@ -259,18 +269,19 @@ def calls_together(example: Example, several: Sequence[Sequence[Any]]) -> list[A
     return [call(operands) for operands in prepared]
 
 
-PROPERTIES: dict[str, Callable[[Any], None]] = {
+PROPERTIES: dict[str, Callable[[Any], GradientReport | None]] = {
     "reference": agrees_with_reference,
     "derivatives": has_right_derivatives,
     "float32": keeps_float32,
     "layout": ignores_memory_layout,
     "recorded": is_recorded_as_computed,
+    "linear": is_linear_in_cotangent,
     "calls": leaves_other_calls_alone,
 }
 
 
 def declared_at_kink(operation: Operation, kink: Kink) -> None:
-    """The derivative at a kink is the declared one."""
+    """The derivative at a kink is the declared one, and lies between the one-sided derivatives."""
     from tinygrad_edu.testing.examples import flat
 
     values = {name: np.asarray(value) for name, value in kink.at.items() if name in kink.gradient}
@@ -293,13 +304,21 @@ def declared_at_kink(operation: Operation, kink: Kink) -> None:
                 f"{found.tolist()}\n"
                 f"  called with {', '.join(f'{name}={value!r}' for name, value in kink.at.items())}"
             )
+    report = check_gradients(f, *operands.values(), order=1)
+    for verdict in report.mismatches:
+        name = [*operands][verdict.input]
+        raise LawError(
+            f"{operation.name} declares the derivative {kink.gradient[name]} of {name} at its kink {kink.where}, which is in no "
+            f"generalised gradient: {verdict.reason or f'the numerical derivative is {verdict.numerical:.6g}'}"
+        )
     _seen(f, operands.values())
 
 
 def _seen(f: Any, inputs: Iterable[Array]) -> None:
     """Tell the coverage report of first derivatives that were compared here."""
+    found = Verdict(MATCH, 1, "vjp", -1, None, "all elements", 0.0, 0.0, 0.0)
     for tell in WATCHERS:
-        tell(f, GradientReport(f.operation.name, tuple(inputs), largest=(1.0,)))
+        tell(f, GradientReport(f.operation.name, tuple(inputs), verdicts=[found]))
 
 
 # ------------------------------------------------------------------------------------------------------------ comparisons

@@ -11,7 +11,9 @@ import numpy as np
 from tinygrad_edu.errors import ArgumentError
 from tinygrad_edu.registry import Reals, reals
 from tinygrad_edu.tensor import Tensor, from_numpy
+from tinygrad_edu.testing.arguments import DOMAIN, DTYPE, NAMED_SHAPE, NONE, NUMBERS, STRATEGY, Kind, checked
 from tinygrad_edu.testing.lazy import composite, drawn, elements, hypothesis
+from tinygrad_edu.testing.strategies.domains import check_domain, within
 from tinygrad_edu.testing.strategies.shapes import shapes
 
 if TYPE_CHECKING:
@@ -28,12 +30,28 @@ def dtypes(kinds: str = "fc") -> SearchStrategy[np.dtype[Any]]:
     >>> find(strategies.dtypes(), lambda dtype: dtype.itemsize < 8)
     dtype('float32')
     """
-    found = [np.dtype(name) for name in ("f8", "f4", "f2", "c16", "c8") if name[0] in kinds]
-    if not found:
+    if kinds not in ("f", "c", "fc", "cf"):
         raise ArgumentError(f"dtypes: kinds is 'f' (floats), 'c' (complex numbers) or 'fc', not {kinds!r}")
+    found = [np.dtype(name) for name in ("f8", "f4", "f2", "c16", "c8") if name[0] in kinds]
     return hypothesis().strategies.sampled_from(found)  # type: ignore[no-any-return]
 
 
+def _has_numbers(given: dict[str, Any]) -> str | None:
+    """Whether the domain has numbers of the dtype."""
+    domain, dtype = given["domain"], given["dtype"]
+    if domain is not None:
+        check_domain(domain, dtype if DTYPE.fits(dtype) and np.dtype(dtype).kind == "f" else np.float64)
+    return None
+
+
+@checked(
+    _has_numbers,
+    domain=DOMAIN | NONE,
+    shape=NAMED_SHAPE | STRATEGY | NONE,
+    dtype=DTYPE | STRATEGY,
+    target=NUMBERS,
+    layout=Kind("a Layout, as Layout('strided')", lambda value: isinstance(value, Layout)) | STRATEGY | NONE,
+)
 @composite
 def arrays(
     draw: Any,
@@ -51,8 +69,11 @@ def arrays(
     domain: where the values lie, as in `tinygrad_edu.reals` (which can ``avoid`` kinks) or `tinygrad_edu.complexes`.
     shape: a tuple, or a strategy for one; by default the domain's, or any that `shapes` draws.
     dtype: one, or a strategy for one, as `dtypes`. A complex domain takes the complex one of the same precision.
-    target: kinks that values are drawn to: each element may be one of these, or lie just beside it.
+    target: kinks that values are drawn to: each element may be one of these, or lie just beside it; of a kink in the domain, on
+        the sides that are in the domain too.
     layout: of the memory: a `Layout`, or a strategy for one, as `layouts`.
+
+    Raises `ArgumentError` where an argument is of another kind, or no number is left to be drawn.
 
     >>> from hypothesis import find
     >>> import tinygrad_edu as tg
@@ -72,45 +93,54 @@ def arrays(
     dtype = np.dtype(drawn(draw, dtype))
     if domain.complex or dtype.kind == "c":
         dtype = np.result_type(dtype, np.complex64)
-    values = _distinct(draw, domain.grid, shape) if domain.grid else _numbers(draw, domain, shape, dtype.kind == "c")
+    values = _distinct(draw, domain, shape) if domain.grid else _numbers(draw, domain, shape, dtype)
     if target:
-        values = _drawn_to(draw, values, target, domain.gap)
+        values = _drawn_to(draw, values, target, domain)
     values = values.astype(dtype)
     layout = drawn(draw, layout)
     return values if layout is None else layout(values)
 
 
-def _numbers(draw: Any, domain: Reals, shape: Shape, is_complex: bool) -> Array:
+def _numbers(draw: Any, domain: Reals, shape: Shape, dtype: np.dtype[Any]) -> Array:
     floats = hypothesis().strategies.floats(domain.low, domain.high, allow_subnormal=False)
     values = elements(draw, shape, floats)
-    if is_complex:
+    if dtype.kind == "c":
         values = values + 1j * elements(draw, shape, floats)
-    for kink in domain.avoid:
-        distance = values - kink
-        away = np.exp(1j * np.angle(distance)) if is_complex else np.copysign(1, distance)
-        values = np.where(np.abs(distance) < domain.gap, kink + domain.gap * away, values)
-    return np.asarray(values)
+    return within(values, domain, dtype)
 
 
-def _distinct(draw: Any, grid: tuple[float, float], shape: Shape) -> Array:
-    """Distinct values start + k · step, in any order."""
+def _distinct(draw: Any, domain: Reals, shape: Shape) -> Array:
+    """Distinct values start + k · step within the bounds, in any order."""
     st = hypothesis().strategies
-    start, step = grid
+    start, step = domain.grid or (0.0, 1.0)
     size = int(np.prod(shape))
+    first, last = np.ceil((domain.low - start) / step - 1e-9), np.floor((domain.high - start) / step + 1e-9)
+    there = last - first + 1
+    if size > there:
+        raise ArgumentError(
+            f"reals: grid={domain.grid} has {max(there, 0):g} numbers in [{domain.low:g}, {domain.high:g}], and an array of shape "
+            f"{shape} takes {size} distinct ones: take a smaller step, wider bounds or a smaller shape"
+        )
     order = draw(st.permutations(range(size)))
     # Around 0, where nothing says that the values should be positive.
     shift = draw(st.integers(-2, 2)) - size // 2 if start == 0 or step > start > 0 else 0
-    return (start + step * (np.array(order, float) + shift)).reshape(shape)
+    shift = min(max(shift, first), last - size + 1)
+    return np.asarray((start + step * (np.array(order, float) + shift)).reshape(shape))
 
 
-def _drawn_to(draw: Any, values: Array, kinks: Sequence[complex], gap: float) -> Array:
-    places = [np.asarray(kink) + side * gap * 1e-6 for side in (0, 1, -1) for kink in kinks]
+def _drawn_to(draw: Any, values: Array, kinks: Sequence[complex], domain: Reals) -> Array:
+    def inside(place: complex) -> bool:
+        return all(domain.low <= part <= domain.high for part in ((place.real, place.imag) if domain.complex else (place.real,)))
+
+    beside = [(kink, kink + side * domain.gap * 1e-6) for side in (0, 1, -1) for kink in kinks]
+    places = [np.asarray(place) for kink, place in beside if inside(place) or not inside(kink)]
     choice = elements(draw, values.shape, hypothesis().strategies.integers(0, len(places)), "i8")
     return np.asarray(np.choose(choice, [*places, values]))
 
 
-@composite
-def tensors(draw: Any, /, domain: Reals | None = None, shape: Any = None, *, requires_grad: bool = True, **options: Any) -> Tensor:
+def tensors(
+    domain: Reals | None = None, shape: Any = None, *, requires_grad: bool = True, **options: Any
+) -> SearchStrategy[Tensor]:
     """Tensors of floats or complex numbers; the arguments are those of `arrays`. It is also what
     ``hypothesis.strategies.from_type(tg.Tensor)`` draws.
 
@@ -119,7 +149,8 @@ def tensors(draw: Any, /, domain: Reals | None = None, shape: Any = None, *, req
     >>> find(strategies.tensors(), lambda x: x.ndim == 1 and x.size > 1)
     Tensor([0., 0.], requires_grad=True)
     """
-    return from_numpy(draw(arrays(domain, shape, **options)), requires_grad=requires_grad)
+    drawn_arrays = arrays(domain, shape, **options)
+    return drawn_arrays.map(lambda array: from_numpy(array, requires_grad=requires_grad))
 
 
 # ---------------------------------------------------------------------------------------------------------------- memory
@@ -138,6 +169,10 @@ class Layout:
     """
 
     name: str
+
+    def __post_init__(self) -> None:
+        if self.name not in LAYOUTS:
+            raise ArgumentError(f"Layout: the layouts are {', '.join(map(repr, LAYOUTS))}, not {self.name!r}")
 
     def __call__(self, array: Array) -> Array:
         return LAYOUTS[self.name](np.asarray(array))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.testing.arguments import NONE, SHAPE, STRATEGY, Kind, checked, whole
 from tinygrad_edu.testing.lazy import composite, drawn, elements, hypothesis
 from tinygrad_edu.testing.strategies.shapes import shapes
 
@@ -13,10 +14,14 @@ if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
 
 
+BATCH = SHAPE | STRATEGY | NONE
+
+
 def _batch(draw: Any, shape: Any) -> Any:
     return drawn(draw, shapes(max_dims=1) if shape is None else shape)
 
 
+@checked(classes=whole(1), shape=BATCH)
 @composite
 def labels(draw: Any, classes: int, shape: Any = None) -> Array:
     """Arrays of class numbers 0 … classes − 1, of any integer dtype; by default one number, or a vector of them.
@@ -32,6 +37,7 @@ def labels(draw: Any, classes: int, shape: Any = None) -> Array:
     return found
 
 
+@checked(classes=whole(1), shape=BATCH)
 @composite
 def one_hot_labels(draw: Any, classes: int, shape: Any = None) -> Array:
     """`labels` as rows of one 1 and otherwise 0: floats of shape (*shape, classes).
@@ -44,6 +50,7 @@ def one_hot_labels(draw: Any, classes: int, shape: Any = None) -> Array:
     return np.asarray(np.eye(classes)[draw(labels(classes, shape))])
 
 
+@checked(classes=whole(1), shape=BATCH)
 @composite
 def soft_labels(draw: Any, classes: int, shape: Any = None) -> Array:
     """Distributions over the classes, with zeros among them: floats of shape (*shape, classes) whose rows sum to 1.
@@ -58,6 +65,11 @@ def soft_labels(draw: Any, classes: int, shape: Any = None) -> Array:
     return np.asarray(counts / counts.sum(axis=-1, keepdims=True))
 
 
+@checked(
+    classes=whole(1) | STRATEGY | NONE,
+    shape=BATCH,
+    largest=Kind("a number larger than 0", lambda value: np.ndim(value) == 0 and value > 0),
+)
 @composite
 def extreme_logits(draw: Any, classes: Any = None, shape: Any = None, *, largest: float = 1e4) -> Array:
     """Logits of shape (*shape, classes) that a careless softmax or sigmoid cannot take: equal ones, some so far apart that all but

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.testing.arguments import SHAPE, checked, whole
 from tinygrad_edu.testing.lazy import composite, elements, hypothesis
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Shape
 
 
+def _has_axes(given: dict[str, Any]) -> str | None:
+    if given["ndim"] or given["several"] or given["none"]:
+        return None
+    return "an array without axes has only () and None for them: leave out several=False or none=False"
+
+
+@checked(_has_axes, ndim=whole(0))
 @composite
 def axes(draw: Any, ndim: int, *, several: bool = True, none: bool = True) -> int | tuple[int, ...] | None:
     """What ``axis=`` takes for an array of ``ndim`` axes: one axis, counted from the front or the back, distinct ones in a tuple
@@ -34,6 +42,7 @@ def axes(draw: Any, ndim: int, *, several: bool = True, none: bool = True) -> in
     return found
 
 
+@checked(shape=SHAPE)
 @composite
 def indices(draw: Any, shape: Shape) -> Any:
     """What may stand in the brackets of ``x[...]`` for an x of this shape: integers, slices with steps of either sign, None, an
@@ -91,6 +100,7 @@ class ConvGeometry:
         return (self.length + 2 * self.padding - self.dilation * (self.kernel - 1) - 1) // self.stride + 1
 
 
+@checked(max_length=whole(1), max_kernel=whole(1), max_stride=whole(1), max_padding=whole(0), max_dilation=whole(1))
 @composite
 def conv_geometries(
     draw: Any, *, max_length: int = 8, max_kernel: int = 3, max_stride: int = 3, max_padding: int = 2, max_dilation: int = 2

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.registry import complexes, reals
+from tinygrad_edu.testing.arguments import NONE, SHAPE, STRATEGY, Kind, checked, whole
 from tinygrad_edu.testing.lazy import composite, drawn, elements, hypothesis
 from tinygrad_edu.testing.strategies.arrays import arrays
 
 if TYPE_CHECKING:
     from tinygrad_edu.graph import Array
+
+
+MATRICES = {"n": whole(1) | STRATEGY | NONE, "batch": SHAPE}
+CONDITION = Kind("a number from 1 on", lambda value: np.ndim(value) == 0 and value >= 1)
 
 
 def _size(draw: Any, n: Any) -> int:
@@ -28,6 +33,7 @@ def _entries(draw: Any, shape: tuple[int, ...], complex: bool) -> Array:
     return entries
 
 
+@checked(**MATRICES)
 @composite
 def symmetric(draw: Any, n: Any = None, *, batch: tuple[int, ...] = (), complex: bool = False) -> Array:
     """Symmetric (or, with ``complex=True``, Hermitian) matrices of shape (*batch, n, n), with elements of size 1; ``n`` is a
@@ -44,6 +50,7 @@ def symmetric(draw: Any, n: Any = None, *, batch: tuple[int, ...] = (), complex:
     return (a + _dagger(a)) / 2
 
 
+@checked(**MATRICES)
 @composite
 def orthogonal(draw: Any, n: Any = None, *, batch: tuple[int, ...] = (), complex: bool = False) -> Array:
     """Orthogonal (or unitary) matrices: Cayley transforms (1 − a)⁻¹ (1 + a) of skew-symmetric a, with signs for the columns, so
@@ -64,6 +71,7 @@ def orthogonal(draw: Any, n: Any = None, *, batch: tuple[int, ...] = (), complex
     return np.asarray(np.linalg.solve(eye - skew, eye + skew) * signs + 0.0)  # no -0.
 
 
+@checked(condition=CONDITION, **MATRICES)
 @composite
 def positive_definite(
     draw: Any, n: Any = None, *, condition: float = 10.0, batch: tuple[int, ...] = (), complex: bool = False
@@ -82,6 +90,7 @@ def positive_definite(
     return np.asarray((a + _dagger(a)) / 2)
 
 
+@checked(condition=CONDITION, **MATRICES)
 @composite
 def well_conditioned(
     draw: Any, n: Any = None, *, condition: float = 10.0, batch: tuple[int, ...] = (), complex: bool = False

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_edu.errors import ArgumentError
 from tinygrad_edu.registry import FUNCTIONS, reals
+from tinygrad_edu.testing.arguments import checked, ordered, whole
 from tinygrad_edu.testing.lazy import composite, hypothesis
 from tinygrad_edu.testing.strategies.arrays import arrays
 from tinygrad_edu.testing.strategies.shapes import broadcastable_shapes
@@ -218,10 +219,12 @@ def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     return all(m == n or 1 in (m, n) for m, n in zip(a[::-1], b[::-1], strict=False))
 
 
+@checked(ordered("min_nodes", "max_nodes"), min_nodes=whole(1), max_nodes=whole(1))
 @composite
 def programs(draw: Any, min_nodes: int = 1, max_nodes: int = 8) -> Program:
     """Programs of ``min_nodes`` to ``max_nodes`` operations on up to three inputs; see `Program`. No derivative jumps, values and
-    derivatives are of the order of 1, and every input and every operation has a part in the result.
+    derivatives are of the order of 1, and every input and every operation has a part in the result. A gradient check of a large
+    one takes longer than the fifth of a second that Hypothesis gives an example: ``@settings(deadline=None)``.
 
     >>> from hypothesis import find
     >>> from tinygrad_edu.testing import strategies
@@ -235,8 +238,6 @@ def programs(draw: Any, min_nodes: int = 1, max_nodes: int = 8) -> Program:
     >>> program.run(*program.inputs)
     np.float64(0.0)
     """
-    if not 1 <= min_nodes <= max_nodes:
-        raise ArgumentError(f"programs: 1 ≤ min_nodes ≤ max_nodes is needed, and they are {min_nodes} and {max_nodes}")
     st = hypothesis().strategies
     number = draw(st.integers(1, min(len(INPUTS), (max_nodes + 1) // 2)))
     inputs = [draw(arrays(reals(-2, 2), shape)) for shape in draw(broadcastable_shapes(number, max_dims=2))]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.registry import Reals
+from tinygrad_edu.testing.arguments import SHAPE, checked, ordered, whole
 from tinygrad_edu.testing.lazy import composite, hypothesis
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from tinygrad_edu.graph import Array, Shape
 
 
+SIDES = {"min_side": whole(0), "max_side": whole(0)}
+
+
+@checked(ordered("min_dims", "max_dims"), ordered("min_side", "max_side"), min_dims=whole(0), max_dims=whole(0), **SIDES)
 @composite
 def shapes(draw: Any, *, min_dims: int = 0, max_dims: int = 3, min_side: int = 1, max_side: int = 3) -> Shape:
     """Shapes, by default of up to three axes of length 1 to 3; ``min_side=0`` includes empty ones. Few are scalars, and few axes
@@ -37,11 +42,13 @@ def sides(smallest: int, largest: int) -> SearchStrategy[int]:
     return hypothesis().strategies.sampled_from([*short[:1], *2 * long, *short[1:]])  # type: ignore[no-any-return]
 
 
+@checked(ordered("min_side", "max_side"), count=whole(0), base=SHAPE, max_dims=whole(0), **SIDES)
 @composite
 def broadcastable_shapes(
     draw: Any, count: int = 2, *, base: Shape = (), max_dims: int = 3, min_side: int = 1, max_side: int = 3
 ) -> tuple[Shape, ...]:
-    """Several shapes that broadcast with each other, and with ``base``. Most have all axes of the result.
+    """Several shapes that broadcast with each other, and with ``base``. Most have all axes of the result. ``min_side`` is of the
+    result: an axis that is stretched has length 1, whatever it is.
 
     >>> from hypothesis import find
     >>> from tinygrad_edu.testing import strategies
@@ -59,6 +66,7 @@ def broadcastable_shapes(
     return tuple(found)
 
 
+@checked(ordered("min_side", "max_side"), max_dims=whole(0), **SIDES)
 @composite
 def matmul_shapes(draw: Any, *, max_dims: int = 2, min_side: int = 1, max_side: int = 3) -> tuple[Shape, Shape]:
     """Two shapes that ``a @ b`` takes: of vectors, matrices, and stacks of matrices, whose leading axes (up to ``max_dims``)
@@ -76,6 +84,16 @@ def matmul_shapes(draw: Any, *, max_dims: int = 2, min_side: int = 1, max_side: 
     return a, b
 
 
+def _no_shape(given: dict[str, Any]) -> str | None:
+    from tinygrad_edu.testing.strategies.arrays import arrays
+
+    if "shape" in given["options"]:
+        return "the shapes are those of matmul_shapes(); draw from it, and then from arrays(), for others"
+    arrays(given["domain"], **given["options"])  # which refuses what it cannot take
+    return None
+
+
+@checked(_no_shape)
 @composite
 def matmul_operands(draw: Any, /, domain: Reals | None = None, **options: Any) -> tuple[Array, Array]:
     """Two arrays that ``a @ b`` takes: those of `arrays`, in the shapes of `matmul_shapes`.
