@@ -345,7 +345,7 @@ def test_a_backward_that_writes_into_its_inputs_is_noted():
     assert (report.ok, report.notes) == (True, [words])
 
 
-@pytest.mark.parametrize("value", [None, 3, True, "mean", [1, 2], (2, 2), {"k": 2.0}, [[1.0], [2.0, 3.0]]])
+@pytest.mark.parametrize("value", [None, 3, True, "mean", ["a"], (2, 2), {"k": 2.0}, [[1.0], [2.0, 3.0]]])
 def test_what_is_not_made_of_floats_is_passed_on_as_it_is(value):
     seen = []
 
@@ -356,6 +356,22 @@ def test_what_is_not_made_of_floats_is_passed_on_as_it_is(value):
     assert check_function(forward, lambda g, x, option: 2 * g * x, normal(3), value).compared == 3
     assert all(option is value for option in seen)
     assert not check_function(forward, lambda g, x, option: (g * x, None), normal(3), value).ok
+
+
+def test_lists_of_integers_are_arrays_as_labels_are():
+    seen = []
+
+    def forward(x, labels):
+        seen.append(labels.size)
+        return x[np.arange(labels.size), labels]
+
+    def backward(g, x, labels):
+        dx = np.zeros_like(x)
+        dx[np.arange(labels.size), labels] = g
+        return dx
+
+    assert check_function(forward, backward, normal(2, 3), [0, 2]).ok
+    assert set(seen) == {2}
 
 
 @pytest.mark.parametrize("value", [2.0, np.float32(2), 1j, [1.0, 2, 3], [[1.0], [2.0]], tg.Tensor([1.0, 2.0, 3.0])])

@@ -59,7 +59,7 @@ def check_same_again(evaluate: Callable[[], Any], name: str, checker: str, times
 
 def check_same(first: Any, again: Any, name: str, checker: str) -> None:
     """Refuse what gave two results for the same inputs."""
-    if not _alike(np.asarray(first), np.asarray(again)):
+    if not same_but_for_rounding(np.asarray(first), np.asarray(again)):
         raise NumericalError(
             f"{checker}: {name} gives other numbers when it is called again with the same inputs, so there is no derivative to "
             "compare: it is random, as dropout is in training, or it keeps a state. Draw its random numbers outside of it, "
@@ -67,7 +67,7 @@ def check_same(first: Any, again: Any, name: str, checker: str) -> None:
         )
 
 
-def _alike(a: Array, b: Array) -> bool:
+def same_but_for_rounding(a: Array, b: Array) -> bool:
     """Whether two arrays are the same but for rounding, which is not always the same where several threads add up."""
     if a.shape != b.shape:
         return False

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError, NumericalError, ShapeError
-from tinygrad_edu.graph import Variable
-from tinygrad_edu.testing.differences import eps_of, largest
-from tinygrad_edu.testing.functions import calls_again, check_reads_arguments, check_same_again, ignoring, written_to
+from tinygrad_edu.testing.functions import (
+    calls_again,
+    check_reads_arguments,
+    check_same_again,
+    ignoring,
+    same_but_for_rounding,
+    written_to,
+)
+from tinygrad_edu.testing.inputs import as_input, differentiable, fresh_copies, kinds_of
 from tinygrad_edu.testing.levels import wide_of
 from tinygrad_edu.testing.pullbacks import weights
 from tinygrad_edu.testing.report import GradientReport
@@ -46,8 +52,8 @@ def check_function(
         result (a tuple for several results): random numbers, also where the result is a single number. It returns one gradient for
         each floating input (a tuple or list; for a single input, the array itself will do). None stands for an input that is not
         differentiated. The gradient of a complex x + iy is ∂L/∂x + i ∂L/∂y, as PyTorch's.
-    inputs: arrays, tensors, floats and lists of floats arrive as arrays, and the floating ones are differentiated. Anything else is
-        passed on as it is: integers, None, dictionaries.
+    inputs: arrays, tensors, floats and lists of numbers arrive as arrays, and the floating ones are differentiated. Anything else
+        is passed on as it is: integers, None, tuples of integers, dictionaries.
     rtol, atol: as for `check_gradients`. Where float32 or float16 inputs do not give the numerical derivative, and the same inputs
         in double precision do, the verdict is inconclusive.
 
@@ -64,7 +70,7 @@ def check_function(
     (True, 2)
     """
     given = [as_input(x) for x in inputs]
-    chosen = floating(given)
+    chosen = differentiable(given)
     name = getattr(forward, "__name__", "forward")
     who = f"check_function: backward of {name}"
     overwritten: set[str] = set()
@@ -80,24 +86,24 @@ def check_function(
         return results_of(y, f"check_function: {name}"), kept, isinstance(y, tuple | list)
 
     def results(points: Sequence[Any]) -> list[Array]:
-        return call(copies(points))[0]
+        return call(fresh_copies(points))[0]
 
     def gradients(points: Sequence[Any], projection: Array) -> list[Any]:
-        seen = copies(points)
+        seen = fresh_copies(points)
         y, kept, several = call(seen)
         g = cotangents(projection, y)
         seeds: Any = tuple(g) if several else g[0]
-        handed = seen if cache else copies(points)  # a cache may hold what forward was called with
-        before = copies(handed)
+        handed = seen if cache else fresh_copies(points)  # a cache may hold what forward was called with
+        before = fresh_copies(handed)
         found = backward(seeds, kept) if cache else backward(seeds, *handed)
         check_not_written(g, cotangents(projection, y), "check_function", getattr(backward, "__name__", "backward"), "g")
-        overwritten.update(writes(before, handed, f"backward of {name}"))
+        overwritten.update(written_to(before, handed, f"backward of {name}"))
         parts = for_inputs(found, given, chosen, who)
         return [as_gradient(part, given[i], f"input {i} of {name}") for i, part in zip(chosen, parts, strict=True)]
 
-    seen = copies(given)
+    seen = fresh_copies(given)
     y = call(seen)[0]
-    report = GradientReport(name, tuple(given), sizes=np.shape(y[0]), notes=writes(given, seen, name))
+    report = GradientReport(name, tuple(given), sizes=np.shape(y[0]), notes=written_to(given, seen, name))
     written = HandWritten(results, gradients, projection_of(y, seed))
     once = Repeated(written, given, lambda: gradients(given, written.projection), "check_function", name)
     once.check()
@@ -122,41 +128,9 @@ def check_function(
 # ------------------------------------------------------------------------------------------------------- inputs and results
 
 
-def as_input(x: Any) -> Any:
-    """An array of what is made of floating numbers; anything else as it is."""
-    if isinstance(x, Variable):
-        return x._data
-    if isinstance(x, np.ndarray | float | complex | np.inexact):
-        return np.asarray(x)
-    if type(x) not in (list, tuple):
-        return x
-    try:
-        array = np.asarray(x)
-    except ValueError:  # rows of different lengths
-        return x
-    return array if array.dtype.kind in "fc" and array.size else x
-
-
-def floating(inputs: Sequence[Any]) -> list[int]:
-    """The numbers of the inputs that are differentiated."""
-    return [i for i, x in enumerate(inputs) if isinstance(x, np.ndarray) and x.dtype.kind in "fc"]
-
-
-def copies(inputs: Sequence[Any]) -> list[Any]:
-    """Arrays of their own, for whoever may write into them."""
-    return [x.copy() if isinstance(x, np.ndarray) else x for x in inputs]
-
-
-def writes(before: Sequence[Any], after: Sequence[Any], name: str) -> list[str]:
-    """What is said of arrays that a function changes."""
-    was, now = [[x if isinstance(x, np.ndarray) else None for x in inputs] for inputs in (before, after)]
-    return written_to(was, now, name)
-
-
 def nothing(checker: str, name: str, inputs: Sequence[Any]) -> NumericalError:
-    kinds = [str(x.dtype) if isinstance(x, np.ndarray) else type(x).__name__ for x in inputs]
     return NumericalError(
-        f"{checker}: nothing to differentiate: {name} gets {', '.join(kinds) or 'nothing'}; write the numbers with a decimal point"
+        f"{checker}: nothing to differentiate: {name} gets {kinds_of(inputs)}; write the numbers with a decimal point"
     )
 
 
@@ -275,16 +249,9 @@ class HandWritten:
 
 
 def alike(first: Sequence[Any], second: Sequence[Any]) -> bool:
-    """Whether two lists of gradients are the same but for rounding, which is not always the same where several threads add up."""
-    for a, b in zip(first, second, strict=True):
-        if a is None or b is None or a.shape != b.shape:
-            if a is not b:
-                return False
-            continue
-        rtol = float(np.sqrt(max(eps_of(a), eps_of(b))))
-        if not np.allclose(a, b, rtol=rtol, atol=rtol * largest(a), equal_nan=True):
-            return False
-    return True
+    """Whether two lists of gradients are the same but for rounding; None stands for one that there is not."""
+    pairs = zip(first, second, strict=True)
+    return all(a is b if a is None or b is None else same_but_for_rounding(a, b) for a, b in pairs)
 
 
 def _nonzero(gradient: Array | None) -> bool:

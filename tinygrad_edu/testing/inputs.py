@@ -7,26 +7,28 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.errors import ArgumentError
 from tinygrad_edu.graph import Variable
 from tinygrad_edu.tensor import Tensor
 
+FLOATS = float | complex | np.inexact | np.ndarray
+NUMBERS = int | np.number | np.bool_
+
 
 def as_input(value: Any) -> Any:
-    """An array, of whatever is one: a tensor, a float, nested lists with a float in them. All else stays as it is, for functions
-    look at it in other ways: at a Python int, None, a string, a list of names, a dictionary."""
+    """An array, of whatever is one: a tensor, a float, lists of numbers, tuples with a float in them. All else stays as it is, for
+    functions look at it in other ways: at a Python int, None, a string, a shape, a list of names, a dictionary."""
     if isinstance(value, Variable):
         return value._data
     if isinstance(value, np.ndarray | np.generic | float | complex):
         return np.asarray(value)
-    if isinstance(value, list | tuple) and any(
-        isinstance(leaf, float | complex | np.inexact | np.ndarray) for leaf in _leaves(value)
-    ):
-        try:
-            return np.asarray(value)
-        except ValueError as error:
-            raise ArgumentError(f"an input is a list of lists of unequal lengths, which is no array: {error}") from None
-    return value
+    leaves = list(_leaves(value)) if isinstance(value, list | tuple) else []
+    kinds = FLOATS if isinstance(value, tuple) else FLOATS | NUMBERS
+    if not all(isinstance(leaf, FLOATS | NUMBERS) for leaf in leaves) or not any(isinstance(leaf, kinds) for leaf in leaves):
+        return value
+    try:
+        return np.asarray(value)
+    except ValueError:  # rows of different lengths
+        return value
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -50,6 +52,11 @@ def kinds_of(inputs: Sequence[Any]) -> str:
 def fresh(value: Any) -> Any:
     """A copy of an array, which a function may write into; anything else itself."""
     return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def fresh_copies(inputs: Sequence[Any]) -> list[Any]:
+    """The inputs, for a function that may write into them."""
+    return list(map(fresh, inputs))
 
 
 def tensors_of(inputs: Sequence[Any], chosen: Collection[int]) -> list[Any]:

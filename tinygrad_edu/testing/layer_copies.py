@@ -12,7 +12,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tinygrad_edu.errors import ArgumentError, NumericalError
-from tinygrad_edu.testing.hand_written import alike, as_gradient, copies, is_number, results_of
+from tinygrad_edu.testing.hand_written import alike, as_gradient, is_number, results_of
+from tinygrad_edu.testing.inputs import fresh_copies
 from tinygrad_edu.testing.levels import wide_of
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class Parameters:
         """The names of the arrays that stay in their place, and have a gradient with a d before their name."""
         used = copied(layer)
         before = {name: a for name, a in _inside(used).items() if isinstance(a, np.ndarray)}
-        y = results_of(used.forward(*copies(inputs)), f"check_layer: {self.name}.forward")
+        y = results_of(used.forward(*fresh_copies(inputs)), f"check_layer: {self.name}.forward")
         used.backward(*[np.ones_like(part) for part in y])
         kept = {name: a for name, a in before.items() if getattr(used, name, None) is a}
         found = [name for name in kept if is_number(getattr(used, f"d{name}", None))]
@@ -214,7 +215,7 @@ def _matters(layer: Any, name: str, inputs: Sequence[Any]) -> bool:
     array[...] = 1.1 * array + 0.1
     try:
         with np.errstate(all="ignore"):
-            results = [[np.asarray(y) for y in results_of(l.forward(*copies(inputs)), name)] for l in (here, there)]
+            results = [[np.asarray(y) for y in results_of(l.forward(*fresh_copies(inputs)), name)] for l in (here, there)]
     except Exception:  # the layer looks at these numbers, and does not like them
         return True
     return not alike(*results)

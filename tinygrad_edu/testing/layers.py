@@ -9,26 +9,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.errors import ArgumentError
-from tinygrad_edu.testing.functions import calls_again
+from tinygrad_edu.testing.functions import calls_again, written_to
 from tinygrad_edu.testing.hand_written import (
     HandWritten,
     Repeated,
     alike,
     as_gradient,
-    as_input,
     check_not_written,
-    copies,
     cotangents,
     elsewhere,
-    floating,
     for_inputs,
     judge,
     nothing,
     projection_of,
     random_backward,
     results_of,
-    writes,
 )
+from tinygrad_edu.testing.inputs import as_input, differentiable, fresh_copies
 from tinygrad_edu.testing.layer_copies import Parameters, copied
 from tinygrad_edu.testing.report import GradientReport
 from tinygrad_edu.testing.reproduction import reproduction
@@ -82,11 +79,11 @@ def check_layer(layer: Any, *inputs: Any, rtol: float | None = None, atol: float
 
     here, wide = new(), new(double)
     points = [*given, *map(np.array, here.params)]
-    count = len(floating(given))
-    if not floating(points):
+    count = len(differentiable(given))
+    if not differentiable(points):
         raise nothing("check_layer", name, given)
     y = here.forward(points)
-    report = GradientReport(name, tuple(points), sizes=np.shape(y[0]), notes=writes(given, here.given, f"{name}.forward"))
+    report = GradientReport(name, tuple(points), sizes=np.shape(y[0]), notes=written_to(given, here.given, f"{name}.forward"))
     report.notes += kept.notes
     written = HandWritten(wide.forward, lambda points, projection: new(double).backward(points, projection), projection_of(y, seed))
     once = Repeated(written, points, lambda: here.backward(points, written.projection)[:count], "check_layer", name)
@@ -106,7 +103,7 @@ def check_layer(layer: Any, *inputs: Any, rtol: float | None = None, atol: float
     options = {"seed": seed, "rtol": rtol, "atol": atol}
     report.reproduce = lambda: _layer_again(layer, here.params, given, {k: v for k, v in options.items() if v is not None})
     labels = [*[""] * count, *map(kept.label, range(len(here.params)))]
-    labelled = list(zip(floating(points), found, labels, strict=True))
+    labelled = list(zip(differentiable(points), found, labels, strict=True))
     judge(report, written, points, labelled, f"check_layer: {name}.backward", rtol, atol)
     once.check(calls_again(report))
     report.notes += [*notes, *sorted(here.overwritten)]
@@ -138,7 +135,7 @@ class _Layer:
     def forward(self, points: Sequence[Any]) -> list[Array]:
         for parameter, value in zip(self.params, points[self.count :], strict=True):
             parameter[...] = value
-        self.given = copies(points[: self.count])
+        self.given = fresh_copies(points[: self.count])
         return results_of(self.layer.forward(*self.given), f"check_layer: {self.kept.name}.forward")
 
     def backward(self, points: Sequence[Any], projection: Array, spoil: bool = False) -> list[Array | None]:
@@ -149,14 +146,14 @@ class _Layer:
         for array in self.given if spoil else ():
             if isinstance(array, np.ndarray) and array.ndim:  # a number does not change
                 array[...] = 0
-        dout, before = cotangents(projection, y), copies(self.given)
+        dout, before = cotangents(projection, y), fresh_copies(self.given)
         dx = self.layer.backward(*[d if d.shape else d[()] for d in dout])
         check_not_written(dout, cotangents(projection, y), "check_layer", name, "dout")
-        self.overwritten.update(writes(before, self.given, name))
+        self.overwritten.update(written_to(before, self.given, name))
         return [*self._of_inputs(dx, points[: self.count], name), *self.kept.gradients(self.layer)]
 
     def _of_inputs(self, dx: Any, given: Sequence[Any], name: str) -> list[Array | None]:
-        chosen = floating(given)
+        chosen = differentiable(given)
         if not chosen:
             return []
         alone = not isinstance(dx, tuple | list)  # the gradient of the first
@@ -208,7 +205,7 @@ def _stale(
     """Inputs and parameters after a pass over which the gradients are others, though forward gives the same: backward then uses
     what that pass has left, such as a mask. None where there are no such."""
     flipped = [np.flip(x) if isinstance(x, np.ndarray) and x.ndim else x for x in points]
-    chosen = floating(points)
+    chosen = differentiable(points)
     for moved in ([0.3 - 1.1 * x if i in chosen else x for i, x in enumerate(flipped)], flipped):
         moved = [m.astype(x.dtype).reshape(x.shape) if isinstance(x, np.ndarray) else x for m, x in zip(moved, points, strict=True)]
         try:
