@@ -182,7 +182,9 @@ class Rounding:
             return judgement
         if self.precision:
             exact = along(self.gradient_in_double[position])
-            if judge(self.level.value, line, exact, tolerance, self.base, self.noise).verdict != MISMATCH:
+            in_double = partial(judge, self.level.value, line, exact, tolerance, self.base)
+            # The noise is that of all inputs together. Along a line on which most of them do not move there may be much less.
+            if in_double().verdict == MATCH or in_double(self.noise).verdict != MISMATCH:
                 reason = (
                     f"{self.precision} is not precise enough, or too narrow: in double precision it is {exact:.4g}, as it should be"
                 )
