@@ -149,7 +149,7 @@ def into_real_numbers(x):
 )
 def test_a_complex_step_of_what_drops_imaginary_parts_is_refused(f, words):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # as in a session where it has been seen before
+        warnings.simplefilter("ignore")  # as where it was shown before
         for derivative in (numerical_gradient, numerical_jacobian):
             with pytest.raises(NumericalError, match=f'method="complex" needs an f.*{words}.*use method="ridders"'):
                 derivative(f, X, method="complex")

@@ -18,7 +18,7 @@ from tinygrad_edu.testing.functions import (
     written_to,
 )
 from tinygrad_edu.testing.inputs import as_input, differentiable, fresh_copies, kinds_of
-from tinygrad_edu.testing.levels import wide_of
+from tinygrad_edu.testing.levels import wide_of, widened
 from tinygrad_edu.testing.pullbacks import weights
 from tinygrad_edu.testing.report import GradientReport
 from tinygrad_edu.testing.reproduction import reproduction
@@ -299,8 +299,7 @@ def judge(
     labels = {i: f"{label}, " for i, _, label in gradients if label}
     if not found:
         raise NumericalError(f"{who} returned no gradient: was `return` forgotten?")
-    wide = [x.astype(wide_of(x)) if i in found else x for i, x in enumerate(given)]
-    rounding = Rounding(written, list(found), list(given), wide, list(found.values()), rtol, atol)
+    rounding = Rounding(written, list(found), list(given), widened(given, found), list(found.values()), rtol, atol)
     sizes = [0.0]
     for position, analytic in found.items():
         elements = [(judgement, labels.get(position, "") + text, index) for judgement, text, index in rounding.elements(position)]

@@ -14,6 +14,7 @@ from tinygrad_edu.registry import REGISTRY, Case, Kink, Operation, Reals
 from tinygrad_edu.signatures import signature_of, split_signature
 from tinygrad_edu.testing.arguments import DOMAIN, NONE, STRATEGY, Kind, whole
 from tinygrad_edu.testing.strategies.domains import check_domain
+from tinygrad_edu.transforms import name_of
 
 OPTIONS = ("cases", "reference", "order", "max_examples")  # of property_test
 FUNCTION = Kind("a function", callable)
@@ -36,7 +37,7 @@ def operation_of(
 ) -> Operation:
     """What is known of the function to be tested, and what its caller says of it."""
     known = getattr(f, "op", None) or next((op for op in REGISTRY.values() if op.function is f), None)
-    name = known.name if known else getattr(f, "__name__", type(f).__name__)
+    name = known.name if known else name_of(f)
     if known is None and hasattr(f, "forward") and hasattr(f, "to"):  # a module; in float32, that stays float32
         f = copy.deepcopy(f).to(np.float32)
     forward = known.function if known else getattr(f, "forward", f)  # of a module, the method that has its arguments
